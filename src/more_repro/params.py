@@ -1,0 +1,261 @@
+"""The only reader of params.yaml: typed, frozen, and strict about what it does not know."""
+
+import difflib
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+# Names become folders, DVC parameter paths and stage keys: no dot, no slash, no shell word.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ParamsError(ValueError):
+    """params.yaml holds something that the project cannot use; the message names the file and the key."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Source(Section):
+    reader: Literal["embedded", "text_score", "trl", "domain_specific", "hh", "oasst1", "webgpt", "summarize"]
+    location: str | None  # hub id, or None for files under data.folder
+    revision: str | None  # hub commit; required with a hub id
+    subset: str | None  # hub configuration or folder, or the domain of a domain_specific file
+    train: str | None  # split name on the hub, file name under data.folder
+    test: str | None
+    licence: str | None
+
+
+class Data(Section):
+    seed: int
+    folder: str  # local files are looked for here, and DVC watches it
+    train_pairs: Positive | None  # cap for each source; None = all
+    validation_pairs: Positive
+    test_pairs: Positive | None
+    pairs_per_source: Positive  # N after resampling
+    corpus_texts: Positive  # texts a base is pretrained on, where this project pretrains it
+    drift: Annotated[float, Field(ge=0)]  # embedded world: strength of the source-specific drifts
+
+
+class Regime(Section):
+    learning_rate: Rate
+    unique_pairs: dict[Name, Positive]  # sources kept small before resampling; others keep all
+
+
+class Base(Section):
+    location: str | None  # hub id; None = pretrained here on the corpus
+    revision: str | None
+    architecture: Literal["gpt_neox", "llama"]
+    tokenizer: Literal["words", "bpe"]
+    vocabulary: Positive | None  # BPE only
+    hidden_size: Positive
+    layers: Positive
+    heads: Positive
+    steps: Positive
+    batch_size: Positive
+    learning_rate: Rate
+
+
+class Scheme(Section):
+    weighting: Literal["uniform", "proportional", "random", "more"]
+    trained_on: Literal["mixture", "each"]
+    alpha: Share  # momentum: share of the NEW gradient
+    normalization: Literal["none", "l2"]
+
+
+class Sweep(Section):
+    """Fig 6: reward models of the first K sources."""
+
+    bases: tuple[Name, ...]
+    schemes: tuple[Name, ...]
+    counts: tuple[Annotated[int, Field(ge=2)], ...]
+
+
+class RewardModelParams(Section):
+    pairs_per_source_per_batch: Positive
+    epochs: Positive
+    max_length: Positive  # tokens, cut from the left
+    warmup_ratio: Share
+    final_learning_rate_share: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    gradient_clip: Rate
+    token_budget: Positive  # tokens of one micro-batch
+    precision: Literal["fp32", "bf16"]
+    checkpoint_steps: Positive
+    sweep: Sweep
+
+
+class Sft(Section):
+    batch_size: Positive
+    epochs: Positive
+    learning_rate: Rate
+    warmup_ratio: Share
+
+
+class Align(Section):
+    policy: Name  # the base that plays Alpaca's part
+    sources: tuple[Name, ...]  # whose prompts are sampled, whose test sets give perplexity
+    schemes: tuple[str, ...]  # reward models that align a policy
+    train_prompts: Positive
+    test_prompts: Positive
+    samples_per_prompt: Annotated[int, Field(ge=2)]
+    temperature: Rate
+    max_new_tokens: Positive
+    sft: Sft
+
+
+class Judge(Section):
+    kind: Literal["oracle", "held_out_reward_model"]
+    steps: Positive  # training steps of a held-out reward model
+
+
+class Stats(Section):
+    seed: int
+    bins: Annotated[int, Field(ge=2)]
+    null_draws: Positive
+    bootstrap_draws: Positive
+    permutation_draws: Positive
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _even(self) -> "Stats":
+        if self.bins % 2:
+            raise ValueError(f"bins must be even (folded and two-sided ECE agree only then), got {self.bins}")
+        return self
+
+
+class Report(Section):
+    title: str
+    regime: Name  # the regime shown in the paper's own tables and figures
+
+
+class Params(Section):
+    profile: Name
+    sources: dict[Name, Source]
+    data: Data
+    regimes: dict[Name, Regime]
+    bases: dict[Name, Base]
+    schemes: dict[Name, Scheme]
+    seeds: tuple[int, ...]
+    rm: RewardModelParams
+    align: Align
+    judge: Judge
+    stats: Stats
+    report: Report
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Params":
+        for where, names, known in (
+            ("align.sources", self.align.sources, self.sources),
+            ("align.policy", (self.align.policy,), self.bases),
+            ("align.schemes", self.align.schemes, (*self.schemes, *DERIVED_SCHEMES)),
+            ("rm.sweep.bases", self.rm.sweep.bases, self.bases),
+            ("rm.sweep.schemes", self.rm.sweep.schemes, self.schemes),
+            ("report.regime", (self.report.regime,), self.regimes),
+            *((f"regimes.{r}.unique_pairs", v.unique_pairs, self.sources) for r, v in self.regimes.items()),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{where} names {name!r}, which is none of {', '.join(known)}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds must be different numbers, at least one; got {list(self.seeds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _not_reserved(self) -> "Params":
+        for name in self.schemes:
+            if name in DERIVED_SCHEMES:
+                raise ValueError(f"schemes.{name}: this name is kept for a scheme that needs no training")
+        for name, source in self.sources.items():
+            if source.location is not None and source.revision is None:
+                raise ValueError(f"sources.{name}.revision is missing: a hub data set is read at one commit")
+        for name, base in self.bases.items():
+            if base.location is not None and base.revision is None:
+                raise ValueError(f"bases.{name}.revision is missing: a hub model is read at one commit")
+        return self
+
+
+# Schemes made when scoring, from an untrained head, the single models, or the texts alone.
+DERIVED_SCHEMES = ("raw", "averaging", "length")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose `1e-6` is a number, as in YAML 1.2 and in DVC, and which refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise ParamsError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check a params file.
+
+    Raises ParamsError that names the file, the key, what was found, and for an unknown key the nearest known one.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; `make use PROFILE=small` makes it") from None
+    except (yaml.YAMLError, ParamsError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: {error}") from None
+    try:
+        return Params.model_validate(_tuples(raw))
+    except ValidationError as error:
+        lines = [_explain(one, raw) for one in error.errors()]
+        raise ParamsError(f"{path}: " + "; ".join(lines)) from None
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    return value
+
+
+def _explain(error: Any, raw: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(error["loc"][:-1])
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.0)
+        return f"unknown key {where!r}; the nearest known key is {near[0]!r}"
+    if error["type"] == "missing":
+        return f"key {where!r} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return message if not where else f"{where}: {message}, found {error['input']!r}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """Keys that the schema knows at a location, maps with free keys passed through."""
+    current: Any = Params
+    for part in location:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            current = current.model_fields[part].annotation
+            if isinstance(current, types.UnionType):
+                current = next(a for a in typing.get_args(current) if a is not type(None))
+        else:
+            current = typing.get_args(current)[1]  # dict[Name, Section]
+    return list(current.model_fields)

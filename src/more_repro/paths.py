@@ -1,0 +1,69 @@
+"""The only maker of artifact paths. Everything the pipeline makes lies under data/<profile>/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Paths of one profile, relative to the project's root, from where every stage runs."""
+
+    profile: str
+    root: Path = Path()
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data" / self.profile
+
+    @property
+    def scratch(self) -> Path:
+        """Checkpoints that survive a kill; not known to DVC, which deletes outputs before it runs a stage."""
+        return self.root / ".scratch" / self.profile
+
+    @property
+    def corpus(self) -> Path:
+        return self.data / "corpus.parquet"
+
+    def pairs(self, source: str, split: str) -> Path:
+        return self.data / "pairs" / source / f"{split}.parquet"
+
+    def mixture(self, regime: str) -> Path:
+        return self.data / "mixtures" / f"{regime}.parquet"
+
+    def base(self, base: str) -> Path:
+        return self.data / "bases" / base
+
+    def reward_models(self, base: str, scheme: str) -> Path:
+        """Folder of every model of a base and scheme: <regime>/<trained_on>/seed<seed>."""
+        return self.data / "reward_models" / base / scheme
+
+    def reward_model(self, base: str, regime: str, scheme: str, trained_on: str, seed: int) -> Path:
+        return self.reward_models(base, scheme) / regime / trained_on / f"seed{seed}"
+
+    def training_log(self, base: str, scheme: str) -> Path:
+        return self.data / "training" / base / f"{scheme}.parquet"
+
+    def scores(self, base: str) -> Path:
+        return self.data / "scores" / f"{base}.parquet"
+
+    def table(self, stage: str, name: str) -> Path:
+        """A table of a stage: its folder is the stage's one output."""
+        return self.data / "tables" / stage / f"{name}.parquet"
+
+    def run(self, stage: str) -> Path:
+        return self.data / "runs" / f"{stage}.json"
+
+    def notebook(self, stage: str) -> Path:
+        return self.data / "notebooks" / f"{stage}.ipynb"
+
+    def html(self, stage: str) -> Path:
+        return self.data / "html" / f"{stage}.html"
+
+    @property
+    def report(self) -> Path:
+        return self.data / "report"
+
+    @property
+    def published(self) -> Path:
+        """What people read; tracked by git."""
+        return self.root / "reports"

@@ -1,0 +1,153 @@
+"""Tables that cross a stage border: each has a schema, checked when it is written and when it is read."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+Kind = Literal["str", "int", "float", "float?", "bool"]  # float? may be NaN: not defined for that row
+Schema = dict[str, Kind]
+
+_MODEL: Schema = {"base": "str", "regime": "str", "scheme": "str", "trained_on": "str", "seed": "int"}
+_MODELS: Schema = {"base": "str", "regime": "str", "scheme": "str", "trained_on": "str"}
+_POLICY: Schema = {"policy": "str", **_MODEL}
+_INTERVAL: Schema = {"estimate": "float?", "low": "float?", "high": "float?"}
+
+SCHEMAS: dict[str, Schema] = {
+    # data
+    "pairs": {
+        "pair_id": "str", "prompt_id": "str", "source": "str", "prompt": "str", "chosen": "str", "rejected": "str",
+        "true_preference": "float?", "shared_margin": "float?",
+    },
+    "corpus": {"text": "str"},
+    "audit": {"source": "str", "split": "str", "reason": "str", "n_pairs": "int"},
+    "audit_sources": {"source": "str", "reader": "str", "origin": "str", "revision": "str", "licence": "str",
+                      "sha256": "str"},
+    "mixture": {"source": "str", "position": "int", "pair_id": "str", "pass_number": "int"},
+    "mixture_summary": {"regime": "str", "source": "str", "available_pairs": "int", "unique_pairs": "int",
+                        "resampled_pairs": "int", "mean_passes": "float"},
+    "source_statistics": {"source": "str", "statistic": "str", **_INTERVAL, "n": "int"},
+    "transfer": {"trained_on": "str", "tested_on": "str", **_INTERVAL, "n": "int"},
+    "source_similarity": {"source_a": "str", "source_b": "str", "measure": "str", **_INTERVAL, "n": "int"},
+    "word_log_odds": {"source": "str", "word": "str", "log_odds": "float", "z": "float", "n_chosen": "int",
+                      "n_rejected": "int"},
+    # lm
+    "base_training": {"base": "str", "step": "int", "loss": "float", "learning_rate": "float"},
+    # reward
+    "training_log": {**_MODEL, "step": "int", "source": "str", "loss": "float", "lambda": "float",
+                     "margin": "float", "head_gradient_norm": "float", "learning_rate": "float"},
+    "training_summary": {**_MODEL, "n_steps": "int", "n_pairs": "int", "n_tokens": "int", "padding_share": "float",
+                         "n_truncated_pairs": "int", "n_equal_pairs": "int"},
+    "scores": {**_MODEL, "split": "str", "source": "str", "pair_id": "str", "prompt_id": "str",
+               "reward_chosen": "float", "reward_rejected": "float"},
+    # evaluation
+    "metrics": {
+        **_MODEL, "source": "str", "n_pairs": "int", "n_prompts": "int", "n_margin_ties": "int",
+        "accuracy": "float", "accuracy_low": "float", "accuracy_high": "float",
+        "ece": "float?", "ece_null_mean": "float?", "ece_null_low": "float?", "ece_null_high": "float?",
+        "ece_excess": "float?", "mce": "float?", "ece_equal_mass": "float?", "l2_debiased": "float?",
+        "slope": "float?", "slope_low": "float?", "slope_high": "float?", "brier": "float?", "log_loss": "float?",
+        "overconfidence": "float?", "mean_abs_margin": "float",
+        "temperature": "float?", "ece_after_temperature": "float?", "log_loss_after_temperature": "float?",
+        "ece_true": "float?", "pairwise_drift": "float?",
+    },
+    "reliability": {**_MODEL, "source": "str", "bin_low": "float", "bin_high": "float", "n_pairs": "int",
+                    "mean_confidence": "float", "accuracy": "float", "null_low": "float", "null_high": "float"},
+    "margin_boxes": {**_MODEL, "source": "str", "ordering": "str", "n_pairs": "int", "mean": "float",
+                     "whisker_low": "float", "q1": "float", "median": "float", "q3": "float",
+                     "whisker_high": "float"},
+    "margin_histogram": {**_MODEL, "source": "str", "bin_low": "float", "bin_high": "float", "n_pairs": "int",
+                         "density": "float"},
+    "outliers": {**_MODEL, "source": "str", "n_pairs": "int", "positive_count": "int", "positive_mean": "float?",
+                 "negative_count": "int", "negative_mean": "float?", "ece": "float?"},
+    "seed_summary": {**_MODELS, "source": "str", "metric": "str", **_INTERVAL, "sd": "float?", "n_seeds": "int",
+                     "n_pairs": "int"},
+    "comparisons": {"base": "str", "regime": "str", "trained_on": "str", "scheme": "str", "against": "str",
+                    "source": "str", "metric": "str", **_INTERVAL, "p": "float?", "p_holm": "float?",
+                    "n_seeds": "int", "n_pairs": "int"},
+    "claims": {"claim": "str", "statement": "str", "data": "str", "verdict": "str", **_INTERVAL, "n": "int",
+               "rule": "str", "sentence": "str"},
+    # alignment
+    "samples": {"prompt_id": "str", "source": "str", "prompt": "str", "number": "int", "response": "str",
+                "n_tokens": "int", "finished": "bool"},
+    "picks": {**_POLICY, "prompt_id": "str", "source": "str", "number": "int", "reward": "float?"},
+    "responses": {**_POLICY, "prompt_id": "str", "source": "str", "prompt": "str", "response": "str",
+                  "n_tokens": "int", "finished": "bool"},
+    "perplexity": {**_POLICY, "source": "str", "perplexity": "float", "perplexity_low": "float",
+                   "perplexity_high": "float", "median_perplexity": "float", "n_texts": "int", "n_tokens": "int",
+                   "n_outliers": "int"},
+    "verdicts": {**_POLICY, "opponent": "str", "prompt_id": "str", "source": "str", "verdict": "str",
+                 "score": "float?", "opponent_score": "float?"},
+    "win_rates": {**_POLICY, "opponent": "str", "source": "str", "n_prompts": "int", "n_invalid": "int",
+                  "win": "float", "tie": "float", "lose": "float", "net": "float", "net_low": "float",
+                  "net_high": "float"},
+    "scheme_duels": {"base": "str", "regime": "str", "scheme": "str", "against": "str", "source": "str",
+                     "n_seeds": "int", "n_prompts": "int", "win": "float", "tie": "float", "lose": "float",
+                     "net": "float", "net_low": "float", "net_high": "float"},
+    # regression
+    "regression": {"data": "str", "outcome": "str", "term": "str", "method": "str", **_INTERVAL, "p": "float?",
+                   "n": "int", "n_groups": "int", "note": "str"},
+    "power": {"effect": "float", "power": "float", "low": "float", "high": "float", "n": "int"},
+    "placebo": {**_MODEL, "factor": "float", "ece": "float", "changed_picks": "int", "n_prompts": "int"},
+}  # fmt: skip
+
+
+class TableError(ValueError):
+    """A table does not have the columns or values its schema asks for; the message names table, column and row."""
+
+
+def check(table: pd.DataFrame, name: str, where: str = "") -> pd.DataFrame:
+    """Return the table with the schema's columns in the schema's order and types; raise TableError otherwise."""
+    schema, where = SCHEMAS[name], where or name
+    missing = [column for column in schema if column not in table.columns]
+    extra = [column for column in table.columns if column not in schema]
+    if missing or extra:
+        raise TableError(f"{where}: columns missing {missing}, not expected {extra}")
+    return pd.DataFrame({column: _column(table[column], kind, where) for column, kind in schema.items()})
+
+
+def write(table: pd.DataFrame, path: str | Path, name: str) -> Path:
+    """Check a table and write it as Parquet, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    check(table, name, str(path)).to_parquet(part, index=False, compression="zstd")
+    part.replace(path)
+    return path
+
+
+def read(path: str | Path, name: str) -> pd.DataFrame:
+    """Read a table and check it. Raises TableError that names the file, and the command that makes it."""
+    if not Path(path).exists():
+        raise TableError(f"{path}: no such table; `dvc repro` makes it")
+    return check(pd.read_parquet(path), name, str(path))
+
+
+def empty(name: str) -> pd.DataFrame:
+    """A table without rows, for a part of the study that the params leave out."""
+    return check(pd.DataFrame({column: [] for column in SCHEMAS[name]}), name)
+
+
+def _column(values: pd.Series, kind: Kind, where: str) -> pd.Series:
+    where = f"{where}: column {values.name!r}"
+    if kind == "str":
+        if values.dtype == "str" and not values.hasnans:
+            return values.reset_index(drop=True)
+        bad = ~values.map(lambda value: isinstance(value, str)).astype(bool)
+        if bad.any():
+            raise TableError(f"{where}: row {int(bad.to_numpy().argmax())} is not text")
+        return values.astype(object).reset_index(drop=True).astype("str")
+    try:
+        numbers = values.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TableError(f"{where}: {error}") from None
+    bad_number = np.isinf(numbers) | (np.isnan(numbers) if kind != "float?" else False)
+    if kind in ("int", "bool"):
+        bad_number |= numbers != np.round(numbers)
+    if bad_number.any():
+        row = int(np.argmax(bad_number))
+        raise TableError(f"{where}: row {row} holds {numbers[row]}, which a column of kind {kind!r} cannot")
+    dtype = {"int": np.int64, "bool": np.bool_}.get(kind, np.float64)
+    return pd.Series(numbers.astype(dtype), name=values.name)

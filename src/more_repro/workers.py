@@ -1,0 +1,91 @@
+"""Independent jobs over a few processes: one thread each on CPU, one GPU each where there are GPUs.
+
+The number of workers changes the time a stage takes and never its numbers.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+from more_repro.progress import Progress
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def worker_count(n_jobs: int) -> int:
+    """As many as there are jobs, GPUs (or CPU cores), and MORE_REPRO_WORKERS, if set, allows."""
+    asked = os.environ.get("MORE_REPRO_WORKERS")
+    limit = int(asked) if asked else _gpus() or len(os.sched_getaffinity(0))
+    return max(1, min(n_jobs, limit))
+
+
+def run_jobs(
+    function: Callable[[Job], Result],
+    jobs: Iterable[Job],
+    label: str,
+    preload: tuple[str, ...] = (),
+) -> list[Result]:
+    """`[function(job) for job in jobs]`, in the jobs' order, over worker processes.
+
+    function: a module-level function; jobs and results must pickle.
+    preload: modules imported once, in the process that the workers are forked from.
+    A job that raises stops the rest, and its error is raised here.
+    """
+    jobs = list(jobs)
+    if not jobs:
+        return []
+    workers = worker_count(len(jobs))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    counter = context.Value("i", 0)
+    progress = Progress(label, len(jobs), unit="jobs")
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(counter, os.getpid())) as pool:
+        futures = {pool.submit(function, job): number for number, job in enumerate(jobs)}
+        results: dict[int, Result] = {}
+        try:
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
+                progress.step()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+    return [results[number] for number in range(len(jobs))]
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Ask the kernel to end this process when its parent ends, so that a killed run leaves nothing behind."""
+    if sys.platform != "linux":
+        return
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if parent is not None and os.getppid() == 1:
+        os._exit(1)
+
+
+def _start_worker(counter, owner: int) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    die_with_parent()
+    with counter.get_lock():
+        number = counter.value
+        counter.value += 1
+    gpus = _gpus()
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _gpus() -> int:
+    """GPUs this process may use, without starting CUDA (a forked worker could not use it afterwards)."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
+    return len([name for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()])

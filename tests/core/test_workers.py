@@ -1,0 +1,46 @@
+"""Workers: same results in the same order, errors raised here, nothing left behind."""
+
+import os
+
+import pytest
+from more_repro.workers import run_jobs, worker_count
+
+
+def square(number: int) -> int:
+    if number < 0:
+        raise ValueError(f"negative: {number}")
+    return number * number
+
+
+def threads(_: int) -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_results_come_in_the_order_of_the_jobs(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    monkeypatch.setenv("MORE_REPRO_WORKERS", workers)
+    assert run_jobs(square, range(7), "squares") == [n * n for n in range(7)]
+
+
+def test_no_jobs_start_no_process() -> None:
+    assert run_jobs(square, [], "squares") == []
+
+
+def test_a_failing_job_raises_its_own_error() -> None:
+    with pytest.raises(ValueError, match="negative: -3"):
+        run_jobs(square, [1, -3, 2], "squares")
+
+
+def test_each_worker_has_one_thread() -> None:
+    assert run_jobs(threads, [0, 1], "threads", preload=("torch",)) == [1, 1]
+
+
+def test_worker_count_is_bounded_by_jobs_and_by_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MORE_REPRO_WORKERS", "3")
+    assert worker_count(2) == 2
+    assert worker_count(9) == 3
+    monkeypatch.delenv("MORE_REPRO_WORKERS")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert 1 <= worker_count(100) <= len(os.sched_getaffinity(0))

@@ -4,6 +4,7 @@ import difflib
 import re
 import types
 import typing
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -154,24 +155,6 @@ class Params(Section):
     report: Report
 
     @model_validator(mode="after")
-    def _names_exist(self) -> "Params":
-        for where, names, known in (
-            ("align.sources", self.align.sources, self.sources),
-            ("align.policy", (self.align.policy,), self.bases),
-            ("align.schemes", self.align.schemes, (*self.schemes, *DERIVED_SCHEMES)),
-            ("rm.sweep.bases", self.rm.sweep.bases, self.bases),
-            ("rm.sweep.schemes", self.rm.sweep.schemes, self.schemes),
-            ("report.regime", (self.report.regime,), self.regimes),
-            *((f"regimes.{r}.unique_pairs", v.unique_pairs, self.sources) for r, v in self.regimes.items()),
-        ):
-            for name in names:
-                if name not in known:
-                    raise ValueError(f"{where} names {name!r}, which is none of {', '.join(known)}")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds must be different numbers, at least one; got {list(self.seeds)}")
-        return self
-
-    @model_validator(mode="after")
     def _not_reserved(self) -> "Params":
         for name in self.schemes:
             if name in DERIVED_SCHEMES:
@@ -182,6 +165,25 @@ class Params(Section):
         for name, base in self.bases.items():
             if base.location is not None and base.revision is None:
                 raise ValueError(f"bases.{name}.revision is missing: a hub model is read at one commit")
+        return self
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Params":
+        references: list[tuple[str, Iterable[str], Collection[str]]] = [
+            ("align.sources", self.align.sources, self.sources),
+            ("align.policy", (self.align.policy,), self.bases),
+            ("align.schemes", self.align.schemes, (*self.schemes, *DERIVED_SCHEMES)),
+            ("rm.sweep.bases", self.rm.sweep.bases, self.bases),
+            ("rm.sweep.schemes", self.rm.sweep.schemes, self.schemes),
+            ("report.regime", (self.report.regime,), self.regimes),
+            *((f"regimes.{r}.unique_pairs", v.unique_pairs, self.sources) for r, v in self.regimes.items()),
+        ]
+        for where, names, known in references:
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{where} names {name!r}, which is none of {', '.join(known)}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds must be different numbers, at least one; got {list(self.seeds)}")
         return self
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from more_repro.params import Params, ParamsError, load_params
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from more_repro.records import Message, PreferencePair, RewardModelId, prompt_from_json, prompt_id, prompt_json
 from more_repro.rendering import render_prompt, render_text
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from more_repro import tables
 from more_repro.tables import TableError
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from more_repro.workers import run_jobs, worker_count
 
 

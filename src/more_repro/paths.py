@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from more_repro.params import Params
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -67,3 +69,22 @@ class Paths:
     def published(self) -> Path:
         """What people read; tracked by git."""
         return self.root / "reports"
+
+
+def stage_names(params: Params) -> tuple[str, ...]:
+    """Every notebook stage that the params ask for, in the pipeline's order; never read from the disk."""
+    bases, schemes = params.bases, params.schemes
+    return (
+        "ingest",
+        "data_mixing",
+        "diversity_statistics",
+        *(f"base-{base}" for base in bases),
+        *(f"reward_model_training-{base}-{scheme}" for base in bases for scheme in schemes),
+        *(f"scoring-{base}" for base in bases),
+        "calibration",
+        "sampling",
+        "rjs_alignment",
+        "judging",
+        "regression",
+        "report",
+    )

@@ -1,0 +1,197 @@
+"""The whole pipeline, run for real on the tiny preset in a copy of the repository.
+
+One workspace is shared, and the tests run in the order in which they stand: each continues where the last one ended.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("base", "reward_model_training", "scoring", "sampling", "rjs_alignment", "judging")
+
+
+class Workspace:
+    """A copy of the repository with the tiny preset and an empty DVC cache."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = self._git("ls-files", "-co", "--exclude-standard", cwd=ROOT).split("\n")
+        for name in filter(None, names):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        (folder / "dvc.lock").unlink(missing_ok=True)
+        shutil.copy(folder / "params" / "tiny.yaml", folder / "params.yaml")
+        self._git("init", "-q")
+        self._git("add", "-A")
+        self._git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "start")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.env = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_NO_ANALYTICS": "1"}
+
+    def _git(self, *words: str, cwd: Path | None = None) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=cwd or self.folder, check=True, capture_output=True, text=True
+        ).stdout
+
+    def repro(self, *words: str, ok: bool = True) -> str:
+        run = subprocess.run(
+            ["dvc", "repro", *words], cwd=self.folder, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode == 0) == ok, run.stdout[-3000:] + run.stderr[-6000:]
+        return run.stdout
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=self.folder,
+            env=self.env,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text()
+        assert old in text, (name, old)
+        (self.folder / name).write_text(text.replace(old, new, 1))
+
+    def table(self, stage: str, name: str) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "data" / "tiny" / "tables" / stage / f"{name}.parquet")
+
+    def locked(self) -> dict[str, object]:
+        """Hashes of every output but run facts, which hold times."""
+        import yaml
+
+        stages = yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
+        return {
+            out["path"]: out["md5"]
+            for stage in stages.values()
+            for out in stage["outs"]
+            if "/runs/" not in out["path"] and not out["path"].startswith("reports/") and "/report" not in out["path"]
+        }
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(workspace: Workspace) -> dict[str, object]:
+    """The first run, killed twice on its way: by kill -9 in the middle of a training, and by Ctrl-C."""
+    first = workspace.start()
+    log = workspace.folder / "data" / "tiny" / "bases" / "nano"
+    deadline = time.monotonic() + 240
+    while not log.exists() and time.monotonic() < deadline and first.poll() is None:
+        time.sleep(0.2)
+    time.sleep(6.0)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    second = workspace.start()
+    time.sleep(12.0)
+    os.killpg(second.pid, signal.SIGINT)
+    second.wait(timeout=60)
+    workspace.repro()
+    return workspace.locked()
+
+
+def test_report_stands_after_kills(workspace: Workspace, uninterrupted: dict[str, object]) -> None:
+    reports = workspace.folder / "reports"
+    summary = json.loads((reports / "summary.json").read_text())
+    assert summary["profile"] == "tiny"
+    assert {claim["claim"] for claim in summary["claims"]} == {f"C{n}" for n in range(1, 8)}
+    for number in range(1, 7):
+        assert len(pd.read_csv(reports / "tables" / f"table{number}.csv")) > 0, number
+    for name in ("fig1_left", "fig1_middle", "fig1_right", *(f"fig{n}" for n in range(2, 10))):
+        assert (reports / "figures" / f"{name}.svg").stat().st_size > 2000, name
+        assert (reports / "figures" / f"{name}.csv").exists(), name
+    links = re.findall(r'(?:href|src)="([^"#]+)"', (reports / "index.html").read_text())
+    assert links
+    for link in links:
+        assert not link.startswith(("http:", "https:", "//")), link
+        assert link.startswith("data:") or (reports / link).exists(), link
+
+
+def test_second_repro_runs_nothing(workspace: Workspace, uninterrupted: dict[str, object]) -> None:
+    assert stages_run(workspace.repro()) == []
+
+
+def test_prose_and_outputs_of_a_heavy_notebook_do_not_retrain(workspace: Workspace) -> None:
+    name = "notebooks/05_reward_model_training.ipynb"
+    notebook = json.loads((workspace.folder / name).read_text())
+    notebook["cells"][0]["source"].append("\nOne more sentence.")
+    code = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    code["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["x\n"]}]
+    (workspace.folder / name).write_text(json.dumps(notebook))
+    assert set(stages_run(workspace.repro())) <= {"code"}
+
+
+def test_a_plotting_edit_does_not_retrain(workspace: Workspace) -> None:
+    with (workspace.folder / "src/more_repro/report/style.py").open("a") as file:
+        file.write("\n# an edit of the drawing code\n")
+    ran = stages_run(workspace.repro())
+    assert "report" in ran
+    assert not [stage for stage in ran if stage.startswith(HEAVY)], ran
+
+
+def test_a_removed_grid_item_disappears_from_the_tables(workspace: Workspace) -> None:
+    assert set(workspace.table("calibration", "metrics")["seed"]) == {0, 1}
+    workspace.edit("params.yaml", "  more:         {", "  more_x:       {")
+    workspace.edit("params.yaml", "schemes: [multitask, more], counts", "schemes: [multitask], counts")
+    workspace.edit("params.yaml", "schemes: [multitask, more]", "schemes: [multitask]")
+    workspace.edit("params.yaml", "  more_x:       {weighting: more, ", "  random:       {weighting: random, ")
+    ran = stages_run(workspace.repro())
+    assert "reward_model_training@nano-random" in ran
+    assert "reward_model_training@nano-multitask" in ran  # its Fig 6 sweep was asked anew
+    schemes = set(workspace.table("calibration", "metrics")["scheme"])
+    assert "more" not in schemes
+    assert "random" in schemes
+
+
+def test_going_back_is_restored_from_the_cache(workspace: Workspace, uninterrupted: dict[str, object]) -> None:
+    shutil.copy(workspace.folder / "params" / "tiny.yaml", workspace.folder / "params.yaml")
+    ran = stages_run(workspace.repro())
+    assert not [stage for stage in ran if stage.startswith(HEAVY)], ran
+    assert workspace.locked() == uninterrupted
+
+
+def test_switching_the_profile_and_back_is_restored_from_the_cache(workspace: Workspace) -> None:
+    workspace.edit("params.yaml", "profile: tiny ", "profile: other ")
+    workspace.repro("ingest")
+    assert (workspace.folder / "data" / "other" / "pairs").exists()
+    shutil.copy(workspace.folder / "params" / "tiny.yaml", workspace.folder / "params.yaml")
+    assert stages_run(workspace.repro()) == []
+
+
+def test_a_new_base_runs_its_own_stages_only(workspace: Workspace) -> None:
+    text = (workspace.folder / "params.yaml").read_text()
+    block = text[text.index("  nano:\n") : text.index("# Trained schemes.")]
+    workspace.edit("params.yaml", block, block + block.strip("\n").replace("  nano:", "  pico:", 1) + "\n")
+    output = workspace.repro("--dry")
+    heavy = [stage for stage in stages_run(output) if stage.startswith(("base", "reward_model_training", "scoring"))]
+    assert heavy
+    assert all("pico" in stage for stage in heavy), heavy
+
+
+def test_an_uninterrupted_run_gives_the_same_numbers(
+    workspace: Workspace, uninterrupted: dict[str, object], tmp_path: Path
+) -> None:
+    """A second clone, never killed: every table, model and page has the same bytes."""
+    fresh = Workspace(tmp_path / "fresh")
+    fresh.repro()
+    assert fresh.locked() == uninterrupted

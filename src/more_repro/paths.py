@@ -29,8 +29,8 @@ class Paths:
     def pairs(self, source: str, split: str) -> Path:
         return self.data / "pairs" / source / f"{split}.parquet"
 
-    def mixture(self, regime: str) -> Path:
-        return self.data / "mixtures" / f"{regime}.parquet"
+    def mixture(self, regime: str, seed: int) -> Path:
+        return self.data / "mixtures" / regime / f"seed{seed}.parquet"
 
     def base(self, base: str) -> Path:
         return self.data / "bases" / base

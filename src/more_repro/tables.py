@@ -72,6 +72,7 @@ SCHEMAS: dict[str, Schema] = {
     # alignment
     "samples": {"prompt_id": "str", "source": "str", "prompt": "str", "number": "int", "response": "str",
                 "n_tokens": "int", "finished": "bool"},
+    "rewards": {**_MODEL, "prompt_id": "str", "number": "int", "reward": "float"},
     "picks": {**_POLICY, "prompt_id": "str", "source": "str", "number": "int", "reward": "float?"},
     "responses": {**_POLICY, "prompt_id": "str", "source": "str", "prompt": "str", "response": "str",
                   "n_tokens": "int", "finished": "bool"},

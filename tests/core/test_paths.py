@@ -61,7 +61,7 @@ def test_outputs_are_made_by_paths() -> None:
         assert all(out.startswith(f"data/{params.profile}/") for out in outs), outs
     expected = {
         "ingest": [paths.corpus, paths.pairs("x", "train").parents[1], paths.table("ingest", "x").parent],
-        "data_mixing": [paths.mixture("x").parent],
+        "data_mixing": [paths.mixture("x", 0).parents[1]],
         "base-tiny": [paths.base("tiny"), paths.table("base-tiny", "x").parent],
         "reward_model_training-tiny-more": [paths.reward_models("tiny", "more"), paths.training_log("tiny", "more")],
         "scoring-small": [paths.scores("small")],

@@ -1,0 +1,92 @@
+"""Best-of-n: which sample each reward model picks, and two references that need no reward model."""
+
+import numpy as np
+import pandas as pd
+
+from more_repro import tables
+from more_repro.alignment.judges import oracle
+from more_repro.params import Params
+from more_repro.records import MODEL_KEY, RewardModelId
+
+_KEY = list(MODEL_KEY)
+RANDOM_CHOICE, ORACLE_CHOICE = "random_choice", "oracle_choice"
+
+
+def reference_key(policy: str) -> dict[str, str | int]:
+    """Key columns of a policy that no reward model made."""
+    return {"policy": policy, "base": "none", "regime": "none", "scheme": policy, "trained_on": "none", "seed": 0}
+
+
+def pick(rewards: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+    """For every reward model and prompt the sample of highest reward, ties to the lowest number: the table "picks".
+
+    rewards: [base, regime, scheme, trained_on, seed, prompt_id, number, reward], one row per model and sample.
+    Only the order of a prompt's rewards matters: any increasing transform of them gives the same picks.
+    Raises ValueError naming the model where a sample has no reward, two, or one that is not a finite number.
+    """
+    places = samples[["prompt_id", "number", "source"]].assign(place=np.arange(len(samples)))
+    scored = rewards.merge(places, on=["prompt_id", "number"], how="left", validate="many_to_one")
+    _check_rewards(scored, len(samples))
+    models = scored[_KEY].drop_duplicates(ignore_index=True)
+    scored = scored.merge(models.assign(model=np.arange(len(models))), on=_KEY)
+    # Prompts in the samples' order; within one the best first, and of equals the lowest number.
+    first_place = places.groupby("prompt_id")["place"].min()
+    scored = scored.assign(prompt_place=scored["prompt_id"].map(first_place))
+    ranked = scored.sort_values(
+        ["model", "prompt_place", "reward", "number"], ascending=[True, True, False, True], kind="stable"
+    )
+    best = ranked.drop_duplicates(["model", "prompt_id"])
+    names = [str(RewardModelId(*row)) for row in best[_KEY].itertuples(index=False, name=None)]
+    columns = [*_KEY, "prompt_id", "source", "number", "reward"]
+    return tables.check(best[columns].assign(policy=names), "picks")
+
+
+def pick_all(params: Params, rewards: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+    """The picks of every reward model, of chance, and, where the shared utility is known, of the oracle."""
+    parts = [pick(rewards, samples), random_choice(samples, params.data.seed)]
+    if params.judge.kind == "oracle":
+        parts.append(oracle_choice(samples))
+    return tables.check(pd.concat(parts, ignore_index=True), "picks")
+
+
+def random_choice(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """One sample per prompt by chance, the control for fine-tuning on the policy's own text: the table "picks"."""
+    rng = np.random.default_rng(seed)
+    drawn = samples.assign(draw=rng.random(len(samples)), reward=np.nan)
+    return _reference(drawn, "draw", RANDOM_CHOICE)
+
+
+def oracle_choice(samples: pd.DataFrame) -> pd.DataFrame:
+    """The sample of highest shared utility, the best that any reward model can do: the table "picks".
+
+    Embedded world only: elsewhere there is no shared utility to read.
+    """
+    return _reference(samples.assign(reward=oracle.scores(samples)), "reward", ORACLE_CHOICE)
+
+
+def _reference(samples: pd.DataFrame, by: str, policy: str) -> pd.DataFrame:
+    order = samples["prompt_id"].drop_duplicates()
+    ranked = samples.sort_values([by, "number"], ascending=[False, True], kind="stable")
+    best = ranked.drop_duplicates("prompt_id").set_index("prompt_id").loc[order].reset_index()
+    columns = ["prompt_id", "source", "number", "reward"]
+    return tables.check(best[columns].assign(**reference_key(policy)), "picks")
+
+
+def _check_rewards(scored: pd.DataFrame, n_samples: int) -> None:
+    unknown = scored["source"].isna()
+    if unknown.any():
+        row = scored[unknown].iloc[0]
+        raise ValueError(
+            f"a reward is given for prompt {row['prompt_id']} number {row['number']}, which was not sampled"
+        )
+    bad = ~np.isfinite(scored["reward"])
+    if bad.any():
+        row = scored[bad].iloc[0]
+        raise ValueError(f"{RewardModelId(*row[_KEY])}: prompt {row['prompt_id']} has reward {row['reward']}")
+    double = scored.duplicated([*_KEY, "prompt_id", "number"])
+    if double.any():
+        row = scored[double].iloc[0]
+        raise ValueError(f"{RewardModelId(*row[_KEY])}: prompt {row['prompt_id']} number {row['number']} stands twice")
+    for _, rows in scored.groupby(_KEY, sort=False):
+        if len(rows) != n_samples:
+            raise ValueError(f"{RewardModelId(*rows[_KEY].iloc[0])}: {len(rows)} rewards for {n_samples} samples")

@@ -1,0 +1,1 @@
+"""Preference data: read, audited, split, mixed and described. Knows text, never tokens."""

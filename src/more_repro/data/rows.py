@@ -1,0 +1,98 @@
+"""What a source reader hands back, and the one error it raises for input it cannot use."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from more_repro.records import Message, PreferencePair
+
+# What a web forum leaves behind in place of a text.
+_PLACEHOLDERS = frozenset({"[removed]", "[deleted]"})
+
+
+class SourceError(ValueError):
+    """Input that no rule covers; the message says where, in which field, what was found and what was expected."""
+
+    def __init__(self, where: str, field: str, found: object, expected: str) -> None:
+        shown = repr(found)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        super().__init__(f"{where}: field {field!r}: found {shown}, expected {expected}")
+        self.where, self.field, self.found, self.expected = where, field, found, expected
+
+
+@dataclass(slots=True)
+class Rows:
+    """Pairs of one source and split, and how many comparisons were dropped for which reason."""
+
+    source: str
+    pairs: list[PreferencePair] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def n_read(self) -> int:
+        return len(self.pairs) + sum(self.dropped.values())
+
+    def add(self, prompt: tuple[Message, ...], chosen: str, rejected: str) -> None:
+        """Keep a comparison, or count it as `empty` or `identical`. Texts are kept as they are but for outer blanks."""
+        chosen, rejected = chosen.strip(), rejected.strip()
+        if is_blank(chosen) or is_blank(rejected) or not prompt or is_blank(prompt[-1].content):
+            self.dropped["empty"] += 1
+        elif chosen == rejected:
+            self.dropped["identical"] += 1
+        else:
+            self.pairs.append(PreferencePair(self.source, prompt, chosen, rejected))
+
+    def drop(self, reason: str, n_pairs: int = 1) -> None:
+        self.dropped[reason] += n_pairs
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text says nothing: blank, or only a forum's placeholder."""
+    stripped = text.strip()
+    return not stripped or stripped in _PLACEHOLDERS
+
+
+def question(text: str) -> tuple[Message, ...]:
+    """A prompt of one user message."""
+    return (Message("user", text.strip()),)
+
+
+def text_field(row: dict[str, Any], key: str, where: str) -> str:
+    """The text of a field. Raises SourceError if it is missing or not text."""
+    value = _field(row, key, where, "text")
+    if not isinstance(value, str):
+        raise SourceError(where, key, value, "text")
+    return value
+
+
+def number_field(row: dict[str, Any], key: str, where: str) -> float:
+    """The finite number of a field. Raises SourceError if it is missing or none."""
+    return as_number(_field(row, key, where, "a finite number"), key, where)
+
+
+def as_number(value: object, key: str, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
+        raise SourceError(where, key, value, "a finite number")
+    return float(value)
+
+
+def map_field(row: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    """The nested object of a field. Raises SourceError if it is missing or none."""
+    value = _field(row, key, where, "an object")
+    if not isinstance(value, dict):
+        raise SourceError(where, key, value, "an object")
+    return value
+
+
+def list_field(row: dict[str, Any], key: str, where: str, at_least: int) -> list[Any]:
+    """The list of a field. Raises SourceError if it is missing, none, or shorter than `at_least`."""
+    value = _field(row, key, where, "a list")
+    if not isinstance(value, list) or len(value) < at_least:
+        raise SourceError(where, key, value, f"a list of at least {at_least}")
+    return value
+
+
+def _field(row: dict[str, Any], key: str, where: str, expected: str) -> object:
+    if key not in row:
+        raise SourceError(where, key, sorted(row), f"{expected}; the field is missing")
+    return row[key]

@@ -1,0 +1,30 @@
+"""The embedded world as a source: pairs are made, not read. `subset` names the world's source if `name` does not."""
+
+from more_repro.data.rows import Rows, SourceError
+from more_repro.data.streams import stream
+from more_repro.params import Data, Source
+from more_repro.records import PreferencePair, Split
+from more_repro.world import grammar
+from more_repro.world.oracle import SOURCES
+
+
+def world_source(name: str, source: Source) -> str:
+    """The name that the embedded world knows this source by."""
+    known = source.subset or name
+    if known not in SOURCES:
+        raise SourceError(f"params sources.{name}", "subset", known, f"one of {', '.join(SOURCES)}")
+    return known
+
+
+def read(name: str, source: Source, data: Data, split: Split) -> Rows:
+    """Make the pairs of a split, from a stream of its own. All three splits are made here."""
+    asked = {"train": data.train_pairs, "validation": data.validation_pairs, "test": data.test_pairs}[split]
+    if asked is None:
+        raise SourceError(f"params data.{split}_pairs", f"{split}_pairs", None, "a number: the world has no end")
+    rng = stream(data.seed, "embedded", name, split)
+    pairs = grammar.make_pairs(world_source(name, source), asked, split, data.drift, rng)
+    return Rows(name, [_renamed(pair, name) for pair in pairs])
+
+
+def _renamed(pair: PreferencePair, name: str) -> PreferencePair:
+    return PreferencePair(name, pair.prompt, pair.chosen, pair.rejected, pair.true_preference, pair.shared_margin)

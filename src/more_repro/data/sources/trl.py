@@ -1,0 +1,105 @@
+"""TRL's preference format: prompt / chosen / rejected as plain text or as messages, the prompt given or implied."""
+
+from typing import Any, Literal, get_args
+
+from more_repro.data.raw import raw_rows
+from more_repro.data.rows import Rows, SourceError, is_blank, question, text_field
+from more_repro.data.transcripts import add_transcripts, looks_like_transcript, parse_transcript
+from more_repro.params import Data, Source
+from more_repro.records import Message, Role
+
+
+def read(name: str, source: Source, data: Data, split: Literal["train", "test"]) -> Rows:
+    """One pair for each row; see `add_row` for the four forms."""
+    rows = Rows(name)
+    for where, row in raw_rows(name, source, data, split):
+        add_row(rows, row, where)
+    return rows
+
+
+def add_row(rows: Rows, row: dict[str, Any], where: str) -> None:
+    """The comparison of one raw row.
+
+    Text with a prompt: the prompt is one user message, or the turns of a transcript. Text without: two transcripts,
+    or else the words that both begin with are the prompt. Messages: whatever both begin with belongs to the prompt.
+    Counted: `different_prompts`, and `multi_turn` where a response has more than one message.
+    """
+    prompt = row.get("prompt")
+    if isinstance(row.get("chosen"), list):
+        _add_messages(rows, row, where)
+        return
+    chosen, rejected = text_field(row, "chosen", where), text_field(row, "rejected", where)
+    if prompt is not None:
+        rows.add(_text_prompt(text_field(row, "prompt", where), where), chosen, rejected)
+    elif looks_like_transcript(chosen) and looks_like_transcript(rejected):
+        add_transcripts(rows, chosen, rejected, where)
+    else:
+        start = _common_words(chosen, rejected)
+        rows.add(question(chosen[:start]), chosen[start:], rejected[start:])
+
+
+def _text_prompt(prompt: str, where: str) -> tuple[Message, ...]:
+    if not looks_like_transcript(prompt):
+        return question(prompt)
+    messages = parse_transcript(prompt, where)
+    opens_answer = messages and messages[-1].role == "assistant" and is_blank(messages[-1].content)
+    return messages[:-1] if opens_answer else messages
+
+
+def _common_words(first: str, second: str) -> int:
+    """Length of the common beginning, cut back to the end of a word."""
+    length = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        length += 1
+    if length == len(first) == len(second):
+        return length
+    while length and not first[length - 1].isspace():
+        length -= 1
+    return length
+
+
+def _add_messages(rows: Rows, row: dict[str, Any], where: str) -> None:
+    chosen = _messages(row["chosen"], "chosen", where)
+    rejected = _messages(row.get("rejected"), "rejected", where)
+    prompt = row.get("prompt")
+    if isinstance(prompt, list):
+        before = _messages(prompt, "prompt", where)
+    elif prompt is not None:
+        before = _text_prompt(text_field(row, "prompt", where), where)
+    else:
+        shared = _common_messages(chosen, rejected)
+        before, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
+    if not chosen or not rejected:
+        rows.drop("empty")
+    elif not before:
+        rows.drop("different_prompts")
+    elif len(chosen) > 1 or len(rejected) > 1:
+        rows.drop("multi_turn")
+    elif chosen[0].role != "assistant" or rejected[0].role != "assistant":
+        raise SourceError(where, "role", [chosen[0].role, rejected[0].role], "'assistant' as the last role")
+    else:
+        rows.add(before, chosen[0].content, rejected[0].content)
+
+
+def _common_messages(first: tuple[Message, ...], second: tuple[Message, ...]) -> int:
+    """How many messages both begin with, the last one of each left out."""
+    shared = 0
+    while shared < min(len(first), len(second)) - 1 and first[shared] == second[shared]:
+        shared += 1
+    return shared
+
+
+def _messages(value: object, key: str, where: str) -> tuple[Message, ...]:
+    if not isinstance(value, list):
+        raise SourceError(where, key, value, "a list of messages")
+    messages = []
+    for item in value:
+        if not isinstance(item, dict):
+            raise SourceError(where, key, item, '{"role", "content"}')
+        role, content = text_field(item, "role", where), text_field(item, "content", where)
+        if role not in get_args(Role):
+            raise SourceError(where, f"{key}.role", role, f"one of {', '.join(get_args(Role))}")
+        messages.append(Message(role, content.strip()))  # type: ignore[arg-type]  # just checked
+    return tuple(messages)

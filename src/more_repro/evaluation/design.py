@@ -1,0 +1,56 @@
+"""One row per reward model that aligned a policy: its calibration and accuracy beside what its policy achieved."""
+
+import pandas as pd
+
+from more_repro import tables
+from more_repro.evaluation import published
+from more_repro.evaluation.scored import ALIGN, ALL
+from more_repro.records import MODEL_KEY
+
+NET_WIN = "net_win"  # win minus lose against the policy before alignment
+PERPLEXITY = "perplexity_"  # of the aligned policy on chosen responses, by source
+OPPONENT = "untuned"
+MAIN = ("ece", "accuracy")
+SPLIT = ("ece_temperature", "ece_shape", "accuracy")  # best-of-n cannot see the first: its coefficient should be 0
+
+
+def design_table(metrics: pd.DataFrame, win_rates: pd.DataFrame, perplexity: pd.DataFrame) -> pd.DataFrame:
+    """[MODEL_KEY, group, ece, ece_temperature, ece_shape, accuracy, net_win, perplexity_<source>...].
+
+    ece and accuracy on the source "align"; ece_shape is what is left after the temperature fitted on validation pairs,
+    ece_temperature what that temperature removes. group: base and regime. Policies without a reward model are left out.
+    Raises ValueError: a policy whose reward model has no metrics on "align".
+    """
+    keys = list(MODEL_KEY)
+    metrics = tables.check(metrics, "metrics")
+    win_rates, perplexity = tables.check(win_rates, "win_rates"), tables.check(perplexity, "perplexity")
+    measured = metrics.loc[metrics["source"] == ALIGN, [*keys, "ece", "ece_after_temperature", "accuracy"]]
+    against = (win_rates["opponent"] == OPPONENT) & (win_rates["source"] == ALL) & (win_rates["base"] != "none")
+    wins = win_rates.loc[against, [*keys, "net"]].rename(columns={"net": NET_WIN})
+    table = wins.merge(measured, on=keys, how="left", validate="one_to_one", indicator=True)
+    lost = (table["_merge"] != "both").to_numpy()
+    if lost.any():
+        first = "/".join(str(table.iloc[int(lost.argmax())][name]) for name in keys)
+        raise ValueError(f"win_rates: the reward model {first} has no metrics on {ALIGN!r}")
+    for source in sorted(perplexity["source"].unique()):
+        column = perplexity.loc[perplexity["source"] == source, [*keys, "perplexity"]]
+        column = column[column["base"] != "none"].rename(columns={"perplexity": PERPLEXITY + source})
+        table = table.merge(column, on=keys, how="left", validate="one_to_one")
+    return table.drop(columns="_merge").assign(
+        group=table["base"] + "/" + table["regime"],
+        ece_shape=table["ece_after_temperature"],
+        ece_temperature=table["ece"] - table["ece_after_temperature"],
+    )
+
+
+def published_design() -> pd.DataFrame:
+    """The six reward models of the paper's Table 1 in the same columns, where they exist; no judge rate per model."""
+    rows = published.table1(published.load())
+    rows = rows[rows["base"] != "none"].drop(columns=["win", "tie", "lose"])
+    return rows.assign(group=rows["base"]).reset_index(drop=True)
+
+
+def outcomes(design: pd.DataFrame) -> list[str]:
+    """Outcome columns of a design, net win first."""
+    judged = [NET_WIN] if NET_WIN in design.columns else []
+    return judged + sorted(name for name in design.columns if name.startswith(PERPLEXITY))

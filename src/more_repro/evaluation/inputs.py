@@ -1,0 +1,25 @@
+"""What the evaluation stages read: the scores of every base in the params, and the truth of the test pairs."""
+
+import pandas as pd
+
+from more_repro import tables
+from more_repro.params import Params
+from more_repro.paths import Paths
+from more_repro.records import MODEL_KEY
+
+
+def read_scores(params: Params, paths: Paths) -> pd.DataFrame:
+    """Table "scores" of all bases in the params; what belongs to no base (the length rule) stands once.
+
+    Bases that the params no longer name are left out, whatever lies on the disk.
+    """
+    scores = pd.concat([tables.read(paths.scores(base), "scores") for base in params.bases], ignore_index=True)
+    shared = scores["base"].eq("none") & scores.duplicated([*MODEL_KEY, "split", "pair_id"])
+    return scores[~shared].reset_index(drop=True)
+
+
+def read_truth(params: Params, paths: Paths) -> pd.DataFrame:
+    """Test pairs of all sources as [pair_id, true_preference, shared_margin]; NaN where there is no known truth."""
+    columns = ["pair_id", "true_preference", "shared_margin"]
+    parts = [tables.read(paths.pairs(source, "test"), "pairs")[columns] for source in params.sources]
+    return pd.concat(parts, ignore_index=True)

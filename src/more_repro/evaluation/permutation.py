@@ -1,0 +1,61 @@
+"""Freedman-Lane permutation test of one term, within groups: the p-value this project leads with."""
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from more_repro.evaluation.intervals import NAN, Codes, Vector
+from more_repro.evaluation.within import Within
+
+
+def group_permutations(groups: Codes, draws: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], bool]:
+    """Row orders (P, n) that move rows within their group (n,), and whether they are all that exist.
+
+    All of them where there are at most `draws`, the identity among them; else `draws` random ones.
+    """
+    members = [np.flatnonzero(groups == group) for group in range(int(groups.max()) + 1)]
+    if math.prod(math.factorial(len(rows)) for rows in members) <= draws:
+        orders = []
+        for parts in itertools.product(*(itertools.permutations(rows) for rows in members)):
+            order = np.empty(groups.size, dtype=np.int64)
+            for rows, moved in zip(members, parts, strict=True):
+                order[rows] = moved
+            orders.append(order)
+        return np.array(orders), True
+    shuffled = np.empty((draws, groups.size), dtype=np.int64)
+    # Sorting group + uniform shuffles rows inside each group.
+    shuffled[:, np.argsort(groups, kind="stable")] = np.argsort(groups + rng.random((draws, groups.size)), axis=1)
+    return shuffled, False
+
+
+def freedman_lane(data: Within, term: int, orders: NDArray[np.int64], exact: bool) -> float:
+    """Two-sided p of one term given the others and the group effects.
+
+    Residuals of the model without the term are permuted within groups; the statistic is |t| of the term in the full
+    model, which ranks as the absolute partial correlation. Random orders count the observed one in. NaN where the term
+    does not exist or no degree of freedom is left.
+    """
+    if not data.solvable or data.df <= 0:
+        return NAN
+    controls = np.delete(data.x, term, axis=1)
+    basis = np.linalg.qr(controls)[0]
+    own = _residual(data.x[:, term], basis)
+    reduced = _residual(data.y, basis)
+    if np.linalg.norm(reduced) <= 1e-12 * max(1.0, float(np.linalg.norm(data.y))):
+        return NAN
+    observed = abs(_correlation(reduced[None, :], own)[0])
+    permuted = np.abs(_correlation(_residual(reduced[orders], basis), own))
+    count = int((permuted >= observed - 1e-10).sum())
+    return count / len(orders) if exact else (count + 1) / (len(orders) + 1)
+
+
+def _residual(rows: Vector, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (..., n) less their projection on the columns of basis (n, q)."""
+    return np.asarray(rows - (rows @ basis) @ basis.T, dtype=np.float64)
+
+
+def _correlation(rows: NDArray[np.float64], own: Vector) -> Vector:
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(own)
+    return np.asarray(rows @ own / np.where(lengths > 0, lengths, 1.0), dtype=np.float64)

@@ -1,0 +1,66 @@
+"""What the notebooks call: every table of the calibration stage and of the regression stage. Nothing is written."""
+
+import pandas as pd
+
+from more_repro import tables
+from more_repro.evaluation.calibration import calibration_tables
+from more_repro.evaluation.comparisons import comparisons
+from more_repro.evaluation.design import design_table, published_design
+from more_repro.evaluation.margins import margin_boxes, margin_histogram, outliers
+from more_repro.evaluation.placebo import placebo_table
+from more_repro.evaluation.power import power_curve
+from more_repro.evaluation.regression import regression_table
+from more_repro.evaluation.scored import scored_models
+from more_repro.evaluation.summaries import seed_summary
+from more_repro.params import Params
+
+THIS_RUN = "this run"
+PUBLISHED = "published"
+
+
+def evaluate_all(params: Params, scores: pd.DataFrame, truth: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """Tables metrics, reliability, margin_boxes, margin_histogram, outliers, seed_summary, comparisons.
+
+    scores: the scores tables of all bases, one below the other. truth: [pair_id, true_preference, shared_margin] of the
+    test pairs. Distributions of margins are of the models trained on the mixture or on one source (not of raw heads,
+    the length rule or the sweep over K).
+    """
+    models = scored_models(scores, truth)
+    metrics, reliability = calibration_tables(models, params.stats, params.align.sources)
+    trained_on = ("mixture", *params.sources)
+    return {
+        "metrics": metrics,
+        "reliability": reliability,
+        "margin_boxes": margin_boxes(models, trained_on),
+        "margin_histogram": margin_histogram(models, trained_on),
+        "outliers": outliers(models, trained_on, params.stats),
+        "seed_summary": seed_summary(metrics, params.stats),
+        "comparisons": comparisons(metrics, params.stats),
+    }
+
+
+def regress_all(
+    params: Params,
+    metrics: pd.DataFrame,
+    win_rates: pd.DataFrame,
+    perplexity: pd.DataFrame,
+    rewards: pd.DataFrame,
+    scores: pd.DataFrame,
+) -> dict[str, pd.DataFrame]:
+    """Tables regression, power, placebo.
+
+    regression: each regime within base ("this run: <regime>"), all regimes within base and regime ("this run"), and the
+    paper's six points ("published"). power: of the analysis of all regimes. rewards: [MODEL_KEY, prompt_id, number,
+    reward] of the samples of the align stage; scores: as for `evaluate_all`.
+    """
+    stats = params.stats
+    design = design_table(metrics, win_rates, perplexity)
+    parts = [regression_table(design, THIS_RUN, stats)]
+    for regime, rows in design.groupby("regime", sort=True):
+        parts.append(regression_table(rows, f"{THIS_RUN}: {regime}", stats))
+    parts.append(regression_table(published_design(), PUBLISHED, stats))
+    return {
+        "regression": tables.check(pd.concat([part for part in parts if len(part)]), "regression"),
+        "power": power_curve(design, stats),
+        "placebo": placebo_table(rewards, scores, stats, params.align.sources),
+    }

@@ -1,0 +1,67 @@
+"""Over seeds: the long table of every metric, and its means with t intervals."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from more_repro import tables
+from more_repro.evaluation.intervals import NAN, mean_interval
+from more_repro.evaluation.scored import POOLS
+from more_repro.params import Stats
+from more_repro.records import MODEL_KEY
+
+METRICS = (
+    "accuracy", "ece", "ece_excess", "slope", "log_loss", "brier", "overconfidence", "mean_abs_margin",
+    "ece_after_temperature", "ece_true", "pairwise_drift",
+)  # fmt: skip
+MEAN = "mean"  # plain mean over sources: the paper's avg and ECE columns of Table 2
+TOP = "top"  # each single model on its own source
+EACH = "each"  # trained_on of the scheme top
+_MODELS = [name for name in MODEL_KEY if name != "seed"]
+
+
+def per_seed(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Table "metrics" as rows [MODEL_KEY, source, metric, value, n_pairs], with source "mean" and scheme "top" added.
+
+    "mean" is the plain mean over all sources (NaN if one is), n_pairs their sum; only for models tested on all of them.
+    "top" has trained_on "each": the row of a source is the single model of that source, its mean that over the matching
+    single models.
+    """
+    metrics = tables.check(metrics, "metrics")
+    long = metrics.melt(
+        id_vars=[*MODEL_KEY, "source", "n_pairs"], value_vars=list(METRICS), var_name="metric", value_name="value"
+    )
+    own = long[(long["scheme"] == "single") & (long["trained_on"] == long["source"])]
+    long = pd.concat([long, own.assign(scheme=TOP, trained_on=EACH)], ignore_index=True)
+    plain = long[~long["source"].isin(POOLS)]
+    by_model = plain.groupby([*MODEL_KEY, "metric"], sort=True)
+    means = by_model.agg(
+        n_sources=("source", "size"), n_pairs=("n_pairs", "sum"), value=("value", lambda v: v.mean(skipna=False))
+    ).reset_index()
+    means = means[means["n_sources"] == plain["source"].nunique()].drop(columns="n_sources").assign(source=MEAN)
+    return pd.concat([long, means], ignore_index=True)[[*MODEL_KEY, "source", "metric", "value", "n_pairs"]]
+
+
+def seed_summary(metrics: pd.DataFrame, stats: Stats) -> pd.DataFrame:
+    """Table "seed_summary": mean over seeds with a t interval, for each metric of METRICS.
+
+    n_seeds: seeds where the metric is defined (the others do not enter the mean); 0 = NaN row.
+    n_pairs: test pairs of one seed, the fewest. One seed: no interval. Base and seed vary together where the params
+    say so, test pairs do not: the interval is over training.
+    """
+    rows: list[dict[str, Any]] = []
+    groups = per_seed(metrics).groupby([*_MODELS, "source", "metric"], sort=True)
+    for key, group in groups:
+        values = group["value"].to_numpy(np.float64)
+        values = values[~np.isnan(values)]
+        rows.append(
+            dict(zip([*_MODELS, "source", "metric"], key, strict=True))
+            | mean_interval(values, stats.confidence).columns()
+            | {
+                "sd": float(values.std(ddof=1)) if values.size > 1 else NAN,
+                "n_seeds": values.size,
+                "n_pairs": int(group["n_pairs"].min()),
+            }
+        )
+    return tables.check(pd.DataFrame(rows), "seed_summary")

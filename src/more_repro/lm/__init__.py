@@ -1,0 +1,1 @@
+"""Language models: making and loading bases, tokens, training, generation. Knows models, not preferences."""

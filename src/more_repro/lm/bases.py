@@ -1,0 +1,198 @@
+"""Bases: pretrained here from a corpus, or taken from the Hugging Face hub at one commit; and loading either."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GPTNeoXConfig,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from more_repro import tables
+from more_repro.lm import causal
+from more_repro.lm.encoding import Example, encode_texts
+from more_repro.lm.tokenizers import make_tokenizer
+from more_repro.params import Base
+
+WARMUP_RATIO = 0.05
+# Only what a model and a tokenizer need: no pickled weights, no code.
+_HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*", "vocab*", "merges.txt",
+              "special_tokens_map.json", "added_tokens.json")  # fmt: skip
+# Tokens that vocabularies keep for padding, for tokenizers that name none.
+_PAD_NAMES = ("<|padding|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|reserved_special_token_0|>")
+
+
+def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed: int, max_length: int) -> pd.DataFrame:
+    """Pretrain a base on the corpus, or with `settings.location` point at a hub model, under `out`.
+
+    corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole.
+    Returns the table "base_training"; a hub base has no row.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if settings.location is not None:
+        _resolve(settings.location, settings.revision)
+        _write_pointer(out, "hub", settings.location, settings.revision)
+        return tables.empty("base_training")
+    tokenizer = make_tokenizer(settings.tokenizer, corpus, settings.vocabulary, max_length)
+    examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
+    model = _new_model(settings, tokenizer, seed, max_length)
+    log = causal.train_causal_lm(
+        model, examples, batch_size=settings.batch_size, steps=settings.steps, learning_rate=settings.learning_rate,
+        warmup_ratio=WARMUP_RATIO, seed=seed, label=f"pretrain {name}",
+    )  # fmt: skip
+    model.config.use_cache = True
+    with _quiet():
+        model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    _write_pointer(out, "local", None, None)
+    return tables.check(log.assign(base=name), "base_training")
+
+
+def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
+    """The base's tokenizer: padding right, truncation left, a pad token that no text contains.
+
+    Raises ValueError when the tokenizer has no eos, or no token that can serve as padding.
+    """
+    source, revision = _origin(path)
+    tokenizer = AutoTokenizer.from_pretrained(
+        source, revision=revision, padding_side="right", truncation_side="left", trust_remote_code=False
+    )
+    found = (str(tokenizer.padding_side), str(tokenizer.truncation_side))
+    if found != ("right", "left"):
+        raise ValueError(f"{source}: asked for padding right and truncation left, the tokenizer says {found}")
+    if tokenizer.eos_token_id is None:
+        raise ValueError(f"{source}: the tokenizer has no end-of-sequence token")
+    if tokenizer.pad_token_id in (None, tokenizer.eos_token_id, tokenizer.bos_token_id):
+        tokenizer.pad_token = _pad_name(tokenizer, source)
+    return tokenizer
+
+
+def load_causal_lm(path: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """The base as a causal language model, in evaluation mode, on the CPU."""
+    source, revision = _origin(path)
+    with _quiet():
+        model = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
+    model.config.use_cache = False
+    return model.eval()
+
+
+def load_sequence_classifier(path: Path, seed: int, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """The base's backbone under a new bias-free reward head (1, H), drawn from a generator of this seed alone.
+
+    The head's law is the base's own: normal with standard deviation `initializer_range`.
+    Raises ValueError when the architecture's head is not a bias-free linear layer named `score`.
+    """
+    source, revision = _origin(path)
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        model = AutoModelForSequenceClassification.from_pretrained(
+            source, revision=revision, dtype=dtype, num_labels=1, use_safetensors=True, trust_remote_code=False,
+            pad_token_id=load_tokenizer(path).pad_token_id, use_cache=False,
+        )  # fmt: skip
+    head: Any = getattr(model, "score", None)
+    if type(head) is not torch.nn.Linear or getattr(head, "bias", None) is not None:
+        raise ValueError(f"{source}: {type(model).__name__} has no bias-free linear head named 'score'")
+    draw = torch.randn(head.weight.shape, generator=torch.Generator().manual_seed(seed))
+    spread = getattr(model.config.get_text_config(), "initializer_range", 0.02)
+    with torch.no_grad():
+        head.weight.copy_(draw * spread)
+    return model.eval()
+
+
+def fingerprint(path: Path) -> str:
+    """16 hex digits that change with the base: the files' bytes, or for a hub model its name and commit."""
+    pointer = _pointer(path)
+    hasher = hashlib.sha256(json.dumps([pointer["location"], pointer["revision"]]).encode())
+    folder = Path(pointer["location"] or path)
+    if folder.is_dir():
+        for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+            hasher.update(hashlib.sha256(file.read_bytes()).digest())
+    return hasher.hexdigest()[:16]
+
+
+def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, max_length: int) -> PreTrainedModel:
+    hidden = settings.hidden_size
+    shared: dict[str, Any] = {
+        "vocab_size": len(tokenizer), "hidden_size": hidden, "num_hidden_layers": settings.layers,
+        "num_attention_heads": settings.heads, "max_position_embeddings": max_length, "attention_dropout": 0.0,
+        "pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id, "use_cache": False,
+    }  # fmt: skip
+    config: PreTrainedConfig
+    if settings.architecture == "gpt_neox":
+        config = GPTNeoXConfig(**shared, intermediate_size=4 * hidden, hidden_dropout=0.0, classifier_dropout=0.0)
+    else:
+        # A gated layer has three matrices where the other has two: 8/3 h keeps the number of parameters.
+        config = LlamaConfig(**shared, intermediate_size=-(-8 * hidden // 24) * 8, num_key_value_heads=settings.heads)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # transformers draws first weights from the global generator only
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+
+def _pad_name(tokenizer: PreTrainedTokenizerBase, source: str) -> str:
+    known = tokenizer.get_vocab()
+    taken = {tokenizer.eos_token, tokenizer.bos_token, None}
+    # unk last: with byte fallback (LLaMA 2) no text is ever read as unk.
+    for name in (*_PAD_NAMES, tokenizer.unk_token):
+        if name in known and name not in taken:
+            return name
+    raise ValueError(f"{source}: no token can serve as padding; tried {', '.join(_PAD_NAMES)} and unk")
+
+
+def _resolve(location: str, revision: str | None) -> None:
+    """Check a local folder, or fetch a hub model's files into the hub's own cache."""
+    if Path(location).is_dir():
+        return
+    from huggingface_hub import snapshot_download
+
+    snapshot_download(location, revision=revision, allow_patterns=list(_HUB_FILES))
+
+
+def _write_pointer(out: Path, kind: str, location: str | None, revision: str | None) -> None:
+    part = out / ".base.json.part"
+    part.write_text(json.dumps({"kind": kind, "location": location, "revision": revision}) + "\n", encoding="utf-8")
+    part.replace(out / "base.json")
+
+
+def _pointer(path: Path) -> dict[str, str | None]:
+    file = Path(path) / "base.json"
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: no such base; `dvc repro` makes it")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _origin(path: Path) -> tuple[str, str | None]:
+    """What from_pretrained is asked for: a folder, or a hub id with its commit."""
+    pointer = _pointer(path)
+    if pointer["kind"] == "local":
+        return str(path), None
+    return str(pointer["location"]), pointer["revision"]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' report of weights that a new head cannot have and a language-model head that goes."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,126 @@
+"""The commands: run, digest, deps, normalise, use, doctor, lock. Each imports what it needs when it is called."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from more_repro.nb.terminal import tell, warn
+
+USAGE_ERROR = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m more_repro.nb", description="Run the project's notebooks.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="execute a notebook as a stage")
+    run.add_argument("notebook", type=Path)
+    run.add_argument("--stage", required=True, help="name of the stage; @ becomes - in file names")
+    run.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
+    run.add_argument("--lock-wait", type=float, default=30.0, metavar="S", help="seconds to wait for the same stage")
+    run.add_argument("--no-facts", action="store_true", help="write no run JSON (for a stage that reads all of them)")
+    digest = commands.add_parser("digest", help="write the digest of each notebook's code")
+    digest.add_argument("notebooks", type=Path, nargs="+")
+    digest.add_argument("--out-dir", type=Path, required=True)
+    deps = commands.add_parser("deps", help="hold the deps of dvc.yaml to the imports of the notebooks")
+    deps.add_argument("--write", action="store_true", help="edit dvc.yaml")
+    normalise = commands.add_parser("normalise", help="bring notebooks into the form that git holds")
+    normalise.add_argument("notebooks", type=Path, nargs="+")
+    normalise.add_argument("--check", action="store_true", help="only look")
+    use = commands.add_parser("use", help="make a preset the active params.yaml")
+    use.add_argument("profile")
+    use.add_argument("--force", action="store_true", help="drop edits of params.yaml (params.yaml.bak keeps them)")
+    doctor = commands.add_parser("doctor", help="look at the machine and the environment")
+    doctor.add_argument("--locked", action="store_true", help="only whether the environment equals the lock")
+    commands.add_parser("lock", help="write requirements.lock from this environment")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, 1 (something is wrong with what was looked at or run), 2 (wrong call or params)."""
+    from more_repro.nb.errors import expected_errors
+
+    chosen = parser().parse_args(arguments)
+    try:
+        return _COMMANDS[chosen.command](chosen)
+    except expected_errors() as error:
+        warn(f"error: {error}")
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        warn("interrupted")
+        return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.run import run_stage
+
+    return run_stage(
+        chosen.notebook,
+        chosen.stage,
+        chosen.parameters,
+        facts=not chosen.no_facts,
+        lock_wait_s=chosen.lock_wait,
+    )
+
+
+def _digest(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.source import write_digests
+
+    write_digests(chosen.notebooks, chosen.out_dir)
+    return 0
+
+
+def _deps(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.stage_deps import compare, rewrite
+
+    if chosen.write:
+        rewrite(Path("dvc.yaml"))
+    findings = compare(Path("dvc.yaml"))
+    for line in findings:
+        tell(line)
+    return 1 if findings else 0
+
+
+def _normalise(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.source import normalise
+
+    findings = normalise(chosen.notebooks, chosen.check)
+    for line in findings:
+        tell(line)
+    return 1 if any("must have" in line or chosen.check for line in findings) else 0
+
+
+def _use(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.use import use_preset
+
+    return use_preset(chosen.profile, force=chosen.force)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.doctor import examine, is_locked
+
+    return int(not is_locked()) if chosen.locked else examine()
+
+
+def _lock(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.requirements import write_lock
+
+    return write_lock(Path("requirements.lock"))
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "digest": _digest,
+    "deps": _deps,
+    "normalise": _normalise,
+    "use": _use,
+    "doctor": _doctor,
+    "lock": _lock,
+}
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.exit(status) if status != 130 else os._exit(status)

@@ -1,0 +1,22 @@
+"""What a kernel process runs: an IPython kernel that ends with the runner that started it."""
+
+import os
+import sys
+
+from more_repro.workers import die_with_parent
+
+
+def main() -> None:
+    """Start the kernel. A runner that is killed takes the kernel, and the kernel its workers, with it."""
+    die_with_parent()
+    # `python -m` puts the project's folder on the path; its folders (data, own) must not pass for packages.
+    if sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]
+    from ipykernel.kernelapp import IPKernelApp
+
+    settings = ["--log-level=ERROR", "--HistoryManager.enabled=False", "--InteractiveShellApp.ignore_cwd=True"]
+    IPKernelApp.launch_instance(argv=[*sys.argv[1:], *settings])
+
+
+if __name__ == "__main__":
+    main()

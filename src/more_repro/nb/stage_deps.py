@@ -1,0 +1,119 @@
+"""Holds the module deps of dvc.yaml to what the code of each stage imports.
+
+DVC does not follow imports: a missing dep hides a change, a superfluous one re-trains for nothing.
+Package files that are inert (an `__init__.py` with only a docstring) are no deps.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from more_repro.closure import import_closure, is_inert
+from more_repro.nb.source import code_of, read
+
+PACKAGE = Path("src") / "more_repro"
+
+
+def compare(dvc_yaml: Path) -> list[str]:
+    """A line for each missing or superfluous module of each stage, and for each stage without its notebook.
+
+    So is code that does not parse or that imports a module the package lacks.
+    """
+    findings = []
+    root = dvc_yaml.parent
+    for name, stage in _stages(_load(dvc_yaml)):
+        code = _code(stage)
+        if code is None:
+            continue
+        try:
+            wanted, found = modules_of(root, code), _modules(stage)
+        except ValueError as error:
+            findings.append(f"{name}: {error}")
+            continue
+        findings += [f"{name}: missing dep {path}" for path in sorted(wanted - found)]
+        findings += [f"{name}: superfluous dep {path}" for path in sorted(found - wanted)]
+        if code.suffix == ".ipynb" and not {code.as_posix(), f"build/code/{code.stem}.json"} & set(_deps(stage)):
+            findings.append(f"{name}: depends neither on {code} nor on its digest build/code/{code.stem}.json")
+    return findings
+
+
+def rewrite(dvc_yaml: Path) -> None:
+    """Put the right module deps into dvc.yaml; comments, templates and the order of the rest stay as they are.
+
+    A stage whose code cannot be followed keeps what it has; `compare` says why.
+    """
+    yaml, document = _yaml(), _load(dvc_yaml)
+    for _, stage in _stages(document):
+        code = _code(stage)
+        if code is None:
+            continue
+        try:
+            wanted = sorted(modules_of(dvc_yaml.parent, code))
+        except ValueError:
+            continue
+        deps = stage.get("deps")
+        if deps is None:
+            stage["deps"] = wanted
+            continue
+        for index in reversed([i for i, dep in enumerate(deps) if _is_module(dep)]):
+            del deps[index]
+        deps.extend(wanted)
+    text = StringIO()
+    yaml.dump(document, text)
+    dvc_yaml.write_text(text.getvalue(), encoding="utf-8")
+
+
+def modules_of(root: Path, code: Path) -> set[str]:
+    """Paths, relative to the root, of the package files that a notebook or module needs. Raises ValueError."""
+    package = root / PACKAGE
+    try:
+        text: str | Path = code_of(read(root / code)) if code.suffix == ".ipynb" else root / code
+        closure = import_closure(text, package)
+    except (SyntaxError, ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{code}: {error}") from None
+    return {path.relative_to(root).as_posix() for path in closure if not is_inert(path)}
+
+
+def _code(stage: Mapping[str, Any]) -> Path | None:
+    """The notebook that a stage runs, or the module of the package; None for the runner's own commands."""
+    words = shlex.split(" ".join(stage["cmd"]) if isinstance(stage["cmd"], list) else stage["cmd"])
+    if words[:4] == ["python", "-m", "more_repro.nb", "run"]:
+        return Path(next(word for word in words if word.endswith(".ipynb")))
+    if words[:2] == ["python", "-m"] and re.match(r"^more_repro\.(?!nb\b)", words[2]):
+        path = Path("src").joinpath(*words[2].split("."))
+        return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    return None
+
+
+def _stages(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, stage in document["stages"].items():
+        yield name, stage.get("do", stage)
+
+
+def _deps(stage: Mapping[str, Any]) -> list[str]:
+    return [str(dep) for dep in stage.get("deps", [])]
+
+
+def _modules(stage: Mapping[str, Any]) -> set[str]:
+    return {dep for dep in _deps(stage) if _is_module(dep)}
+
+
+def _is_module(dep: Any) -> bool:
+    return str(dep).startswith(f"{PACKAGE.as_posix()}/")
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _load(dvc_yaml: Path) -> Any:
+    return _yaml().load(dvc_yaml.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Draws and renders: figures, tables and the page that people read. No metric is computed here."""

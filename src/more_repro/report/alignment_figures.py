@@ -1,0 +1,194 @@
+"""Aligned policies: win rates against calibration (Fig 7), the regression and its power."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from more_repro.records import MODEL_KEY
+from more_repro.report import style
+from more_repro.report.rows import bases_of, need, of_regime
+
+REFERENCES = ("untuned", "sft", "random_choice", "oracle_choice")
+_BASE_FACES = ("full", "none", "left", "right", "top", "bottom")
+
+
+def fig7_rows(
+    win_rates: pd.DataFrame, metrics: pd.DataFrame, regime: str | None, opponent: str = "sft", source: str = "all"
+) -> pd.DataFrame:
+    """One row per policy aligned by a reward model: its win rate, and accuracy and ECE of the reward model on "align".
+
+    net_win repeats the column net under the name that the regression gives it.
+    """
+    wins = of_regime(win_rates, regime)
+    wins = wins[(wins["opponent"] == opponent) & (wins["source"] == source) & ~wins["scheme"].isin(REFERENCES)]
+    judged = metrics[(metrics["source"] == "align") & metrics["ece"].notna()]
+    columns = [*MODEL_KEY, "accuracy", "ece", "ece_null_low", "ece_null_high"]
+    return wins.merge(judged[columns], on=list(MODEL_KEY), how="inner").assign(net_win=lambda rows: rows["net"])
+
+
+@style.styled
+def fig7(
+    win_rates: pd.DataFrame,
+    metrics: pd.DataFrame,
+    regime: str | None = None,
+    opponent: str = "sft",
+    source: str = "all",
+) -> Figure:
+    """Win rate of each aligned policy against an opponent, against the ECE of its reward model; net win beside it.
+
+    Intervals of the net win are over prompts. A tie is no win.
+    """
+    rows = need(
+        fig7_rows(win_rates, metrics, regime, opponent, source), f"no aligned policy was judged against {opponent}"
+    )
+    figure, axes = style.grid(2, 2, 3.3)
+    for axis, column in zip(axes, ("win", "net"), strict=True):
+        for row in rows.to_dict("records"):
+            if column == "net" and np.isfinite(row["net_low"]):
+                axis.vlines(
+                    row["ece"],
+                    row["net_low"],
+                    row["net_high"],
+                    color=style.scheme_colour(row["scheme"]),
+                    alpha=0.35,
+                    linewidth=1.2,
+                )
+            _mark(axis, row["ece"], row[column], row, bases_of(rows))
+        axis.set(xlabel="ECE of the reward model on the alignment sources")
+        axis.locator_params(axis="x", nbins=6)
+    axes[0].set(ylabel=f"win rate against {opponent}")
+    axes[1].set(ylabel=f"win − lose against {opponent}")
+    axes[1].axhline(0, color=style.INK, linewidth=0.9, linestyle="--")
+    style.legend_below(figure, _handles(rows), 4)
+    return figure
+
+
+@style.styled
+def regression(
+    design: pd.DataFrame, outcome: str = "net_win", regressor: str = "ece", control: str = "accuracy"
+) -> Figure:
+    """Partial plot: outcome against ECE, both with accuracy and the mean of base and regime taken out.
+
+    design: a row per aligned reward model with base, regime, scheme and the three columns named.
+    """
+    names = ["base", "regime", "scheme", outcome, regressor, control]
+    missing = [name for name in names if name not in design.columns]
+    if missing:
+        raise style.NotMeasured(f"the design has no column {', '.join(missing)}")
+    rows = need(design[names].dropna(), "no reward model aligned a policy")
+    if len(rows) < 4:
+        raise style.NotMeasured(f"{len(rows)} aligned reward models are too few for a partial plot")
+    x, y = (_residual(rows, column, control) for column in (regressor, outcome))
+    figure, (axis,) = style.grid(1, 1, 3.6)
+    for place, row in enumerate(rows.to_dict("records")):
+        _mark(axis, float(x[place]), float(y[place]), row, bases_of(rows))
+    if float(x @ x) > 1e-12:
+        ends = np.array([x.min(), x.max()])
+        axis.plot(ends, ends * float(x @ y) / float(x @ x), color=style.INK, linewidth=1.1, linestyle="--")
+    for line in (axis.axhline, axis.axvline):
+        line(0, color=style.MUTED, linewidth=0.7)
+    axis.set(
+        xlabel=f"{regressor} of the reward model (its part that {control}, base and regime do not explain)",
+        ylabel=f"{outcome} of the policy (likewise)",
+    )
+    axis.set_title(f"n = {len(rows)} reward models; dashed: least squares, see the table for its interval")
+    style.legend_below(figure, _handles(rows), 6)
+    return figure
+
+
+def _residual(rows: pd.DataFrame, column: str, control: str) -> np.ndarray:
+    """What base x regime and the control leave of a column (Frisch-Waugh), for drawing only."""
+    groups = [rows["base"], rows["regime"]]
+    value, other = (
+        (rows[c] - rows.groupby(groups)[c].transform("mean")).to_numpy(dtype=float) for c in (column, control)
+    )
+    size = float(other @ other)
+    return value - other * (float(other @ value) / size) if size > 1e-12 else value
+
+
+def coefficient_rows(table: pd.DataFrame, term: str = "ece") -> pd.DataFrame:
+    """Rows of one term: net win of this run; of the published points, which have none, every outcome."""
+    rows = table[(table["term"] == term) & table["estimate"].notna()]
+    return rows[rows["outcome"].eq("net_win") | ~rows["data"].isin(rows.loc[rows["outcome"].eq("net_win"), "data"])]
+
+
+@style.styled
+def coefficients(table: pd.DataFrame, term: str = "ece") -> Figure:
+    """Every method's coefficient of one term with its interval; a panel for each analysis of this run and the paper."""
+    rows = need(coefficient_rows(table, term), f"no regression with the term {term!r}")
+    panels = list(dict.fromkeys(zip(rows["data"], rows["outcome"], strict=True)))
+    figure, axes = style.grid(len(panels), 1, 0.22 * int(rows.groupby(["data", "outcome"]).size().max()) + 0.7)
+    for axis, (data, outcome) in zip(axes, panels, strict=True):
+        part = rows[(rows["data"] == data) & (rows["outcome"] == outcome)].reset_index(drop=True)
+        for place, row in part.iterrows():
+            finite = np.isfinite(row["low"]) and np.isfinite(row["high"])
+            if finite:
+                axis.hlines(-int(str(place)), row["low"], row["high"], color=style.scheme_colour("more"))
+            axis.plot([row["estimate"]], [-int(str(place))], "o" if finite else "x", color=style.scheme_colour("more"))
+        axis.axvline(0, color=style.INK, linewidth=0.9, linestyle="--")
+        labels = [
+            style.short(m, 44) + ("" if np.isnan(p) else f"  p = {p:.3f}")
+            for m, p in zip(part["method"], part["p"], strict=True)
+        ]
+        axis.set_yticks([-n for n in range(len(part))], labels)
+        axis.set_ylim(0.6 - len(part), 0.6)
+        axis.set_title(f"{style.short(data, 30)}: {style.short(outcome, 30)} on {term}, n = {int(part['n'].max())}")
+    return figure
+
+
+@style.styled
+def power(table: pd.DataFrame) -> Figure:
+    """Chance that the primary test finds an effect of a given size, by simulation of this design."""
+    rows = need(table, "no power simulation").sort_values("effect")
+    figure, (axis,) = style.grid(1, 1, 2.7)
+    axis.fill_between(rows["effect"], rows["low"], rows["high"], color=style.BAND, linewidth=0)
+    axis.plot(rows["effect"], rows["power"], "o-", color=style.scheme_colour("more"))
+    for level, text in ((0.8, "0.8, the usual aim"), (0.05, "0.05, the test's size")):
+        axis.axhline(level, color=style.INK, linewidth=0.8, linestyle=":")
+        axis.text(float(rows["effect"].min()), level + 0.02, text, ha="left", fontsize=8, color=style.MUTED)
+    axis.set(xlabel="true effect (standard deviations within a group)", ylabel="power", ylim=(0, 1.03))
+    axis.set_title(f"n = {int(rows['n'].max())} reward models; band: simulation error")
+    return figure
+
+
+def _mark(axis, x: float, y: float, row: dict, bases: list[str]) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """A point: colour and marker of the scheme, filling of the base."""
+    place = bases.index(row["base"]) if row["base"] in bases else 0
+    axis.plot(
+        [x],
+        [y],
+        style.scheme_marker(row["scheme"]),
+        color=style.scheme_colour(row["scheme"]),
+        markersize=6.5,
+        fillstyle=_BASE_FACES[place % len(_BASE_FACES)],
+        markerfacecoloralt=style.CARD,
+    )
+
+
+def _handles(rows: pd.DataFrame) -> list[Line2D]:
+    schemes = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            color=style.scheme_colour(s),
+            marker=style.scheme_marker(s),
+            label=style.scheme_label(s),
+        )
+        for s in style.scheme_order(rows["scheme"])
+    ]
+    bases = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            color=style.MUTED,
+            marker="o",
+            fillstyle=_BASE_FACES[n % len(_BASE_FACES)],  # type: ignore[arg-type]
+            markerfacecoloralt=style.CARD,
+            label=f"base {style.short(b)}",
+        )
+        for n, b in enumerate(bases_of(rows))
+    ]
+    return schemes + bases

@@ -1,0 +1,126 @@
+"""How the sources' preferences differ, before any reward model is trained."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from more_repro.report import style
+from more_repro.report.reward_figures import draw_heat_map, matrix
+from more_repro.report.rows import need
+
+
+@style.styled
+def transfer(table: pd.DataFrame) -> Figure:
+    """Accuracy of a linear Bradley-Terry model of each source (row) on each source (column)."""
+    need(table, "no linear model was fitted")
+    return _square(
+        table, "trained_on", "tested_on", 0.5, "accuracy", "Accuracy of a linear model of one source on another"
+    )
+
+
+@style.styled
+def similarity(table: pd.DataFrame, measure: str = "direction_cosine") -> Figure:
+    """One measure of how alike two sources are, for every two sources."""
+    rows = need(table[table["measure"] == measure], f"no measure {measure!r} of two sources")
+    centre = 0.0 if "cosine" in measure else 0.5
+    return _square(
+        rows,
+        "source_a",
+        "source_b",
+        centre,
+        measure.replace("_", " "),
+        f"Sources compared: {measure.replace('_', ' ')}",
+    )
+
+
+def _square(rows: pd.DataFrame, index: str, columns: str, centre: float, label: str, title: str) -> Figure:
+    rows = rows.assign(half=(rows["high"] - rows["low"]) / 2)
+    value, half = (matrix(rows, index, columns, column) for column in ("estimate", "half"))
+    figure, (axis,) = style.grid(1, 1, 0.46 * len(value) + 0.9)
+    draw_heat_map(axis, value, half, centre, label)
+    axis.set(xlabel=columns.replace("_", " "), ylabel=index.replace("_", " "))
+    axis.set_title(title)
+    return figure
+
+
+def length_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the share of pairs in which the longer response wins."""
+    return table[table["statistic"].str.contains("longer")].drop_duplicates("source")
+
+
+@style.styled
+def length_rule(table: pd.DataFrame) -> Figure:
+    """Share of pairs of each source in which the longer response wins, with its interval; one half is no rule."""
+    rows = need(length_rows(table), "no length statistic").reset_index(drop=True)
+    figure, (axis,) = style.grid(1, 1, 0.3 * len(rows) + 0.6)
+    for place, row in enumerate(rows.to_dict("records")):
+        colour = style.SOURCE_COLOURS[0] if row["estimate"] >= 0.5 else style.SOURCE_COLOURS[1]
+        axis.barh(-place, row["estimate"] - 0.5, left=0.5, height=0.6, color=colour, alpha=0.8)
+        if np.isfinite(row["low"]) and np.isfinite(row["high"]):
+            axis.hlines(-place, row["low"], row["high"], color=style.INK, linewidth=1.3)
+        axis.text(
+            1.02,
+            -place,
+            f"{row['estimate']:.3f}  n = {row['n']}",
+            transform=axis.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
+        )
+    axis.axvline(0.5, color=style.INK, linewidth=0.9)
+    axis.set_yticks([-n for n in range(len(rows))], [style.short(s) for s in rows["source"]])
+    axis.set(xlabel="share of pairs in which the longer response is chosen (ties half)")
+    axis.grid(visible=False, axis="y")
+    return figure
+
+
+@style.styled
+def word_log_odds(table: pd.DataFrame, top: int = 12) -> Figure:
+    """Words that stand more often in chosen (right) or rejected (left) responses, by z; a panel per source."""
+    need(table, "no word statistics")
+    sources = list(dict.fromkeys(table["source"]))
+    largest = {s: table[table["source"] == s].sort_values("z", key=np.abs, ascending=False).head(top) for s in sources}
+    figure, axes = style.grid(len(sources), 3, 0.2 * max(len(part) for part in largest.values()) + 0.6, sharex=True)
+    for axis, (source, part) in zip(axes, largest.items(), strict=True):
+        words = part.sort_values("z")
+        colours = [style.SOURCE_COLOURS[0] if z > 0 else style.SOURCE_COLOURS[1] for z in words["z"]]
+        axis.barh(range(len(words)), words["z"], color=colours, height=0.7)
+        axis.axvspan(-2, 2, color=style.BAND, alpha=0.5, linewidth=0, zorder=0)
+        axis.axvline(0, color=style.INK, linewidth=0.8)
+        axis.set_yticks(range(len(words)), [style.short(w, 16) for w in words["word"]], fontsize=7.8)
+        axis.set_title(style.short(source))
+        axis.grid(visible=False, axis="y")
+    figure.supxlabel("z of the log odds: left rejected, right chosen (grey: |z| < 2)", fontsize=9)
+    return figure
+
+
+@style.styled
+def passes(table: pd.DataFrame) -> Figure:
+    """How often each pair of a source is used once sources are resampled to one size; a panel per regime."""
+    need(table, "no mixture")
+    regimes = list(dict.fromkeys(table["regime"]))
+    figure, axes = style.grid(len(regimes), 2, 0.28 * int(table["source"].nunique()) + 0.7, sharex=True)
+    for axis, regime in zip(axes, regimes, strict=True):
+        part = table[table["regime"] == regime]
+        axis.barh(
+            [-n for n in range(len(part))],
+            part["mean_passes"],
+            color=style.scheme_colour("more"),
+            height=0.6,
+            alpha=0.85,
+        )
+        for place, row in enumerate(part.to_dict("records")):
+            axis.text(
+                row["mean_passes"],
+                -place,
+                f"  {row['unique_pairs']} pairs × {row['mean_passes']:.1f}",
+                va="center",
+                fontsize=7.8,
+            )
+        axis.set_yticks([-n for n in range(len(part))], [style.short(s) for s in part["source"]])
+        axis.set(
+            title=f"regime {style.short(regime)}",
+            xlabel="passes over each pair",
+            xlim=(0, 1.45 * float(table["mean_passes"].max())),
+        )
+        axis.grid(visible=False, axis="y")
+    return figure

@@ -1,0 +1,127 @@
+"""Where calibration fails, and by how much: reliability diagrams, slopes, over-confidence."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from more_repro.report import style
+from more_repro.report.rows import bases_of, need, of_base, of_regime, whole
+
+
+def reliability_rows(
+    table: pd.DataFrame, regime: str | None, base: str | None = None, source: str | None = None
+) -> pd.DataFrame:
+    """Rows of the reliability diagrams: schemes of one base (the first) on one source ("all" where it is there)."""
+    rows = of_regime(whole(table), regime)
+    rows = rows[(rows["scheme"] != "single") & (rows["base"] != "none")]
+    names = bases_of(rows)
+    rows = of_base(rows, base or names[0]) if names else rows
+    there = list(dict.fromkeys(rows["source"]))
+    wanted = [source] if source else [*(s for s in ("all", "align") if s in there), *there]
+    return rows[rows["source"] == wanted[0]] if wanted else rows
+
+
+@style.styled
+def reliability(
+    table: pd.DataFrame, regime: str | None = None, base: str | None = None, source: str | None = None
+) -> Figure:
+    """Accuracy against confidence with the null band and the number of pairs in each bin; a panel per scheme."""
+    rows = need(reliability_rows(table, regime, base, source), "no reliability bins of a mixed reward model")
+    schemes = style.scheme_order(rows["scheme"])
+    figure, axes = style.grid(len(schemes), 4, 2.35, sharex=True, sharey=True)
+    most = float(rows["n_pairs"].max())
+    for axis, scheme in zip(axes, schemes, strict=True):
+        part = rows[(rows["scheme"] == scheme) & (rows["n_pairs"] > 0)]
+        lowest = part[part["seed"] == part["seed"].min()].sort_values("bin_low")
+        axis.plot([0.5, 1], [0.5, 1], color=style.MUTED, linewidth=0.9)
+        axis.vlines(lowest["mean_confidence"], lowest["null_low"], lowest["null_high"], color=style.BAND, linewidth=9)
+        axis.bar(
+            lowest["bin_low"],
+            0.15 * lowest["n_pairs"] / most,
+            width=lowest["bin_high"] - lowest["bin_low"],
+            bottom=0.3,
+            align="edge",
+            color=style.scheme_colour(scheme),
+            alpha=0.3,
+            edgecolor=style.CARD,
+        )
+        for row in lowest.to_dict("records"):
+            axis.text((row["bin_low"] + row["bin_high"]) / 2, 0.31, f"{row['n_pairs']}", ha="center", fontsize=6.5)
+        for seed, curve in part.groupby("seed", sort=True):
+            axis.plot(
+                curve["mean_confidence"],
+                curve["accuracy"],
+                style.scheme_marker(scheme),
+                markersize=4.5,
+                color=style.scheme_colour(scheme),
+                alpha=1.0 if seed == part["seed"].min() else 0.45,
+            )
+        axis.set_title(style.scheme_label(scheme), fontsize=9)
+        axis.set(
+            xlim=(0.5, 1.0),
+            ylim=(0.3, 1.02),
+            xticks=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+            yticks=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+        )
+        axis.tick_params(axis="x", labelsize=7.5)
+    figure.supxlabel("confidence (grey: null band; bars and numbers: pairs in the bin, lowest seed)", fontsize=9)
+    figure.supylabel("accuracy", fontsize=9)
+    return figure
+
+
+def slope_rows(
+    seed_summary: pd.DataFrame,
+    regime: str | None,
+    source: str = "all",
+    metrics: Sequence[str] = ("slope", "overconfidence"),
+) -> pd.DataFrame:
+    rows = of_regime(whole(seed_summary), regime)
+    rows = rows[(rows["source"] == source) & rows["metric"].isin(list(metrics)) & (rows["scheme"] != "single")]
+    return rows[rows["estimate"].notna() & (rows["base"] != "none")]
+
+
+@style.styled
+def slopes(
+    seed_summary: pd.DataFrame,
+    regime: str | None = None,
+    source: str = "all",
+    metrics: Sequence[str] = ("slope", "overconfidence"),
+) -> Figure:
+    """Calibration slope and over-confidence of every scheme, base and regime, with intervals over seeds."""
+    rows = need(slope_rows(seed_summary, regime, source, metrics), f"no calibration slope on source {source!r}")
+    # Raw heads have a slope of noise over noise, which would set the scale for all.
+    shown = rows[rows["scheme"] != "raw"] if (rows["scheme"] != "raw").any() else rows
+    labels = _labels(shown)
+    figure, axes = style.grid(len(metrics), 2, 0.25 * len(labels) + 0.8, sharey=True)
+    for axis, metric in zip(axes, metrics, strict=True):
+        for row in shown[shown["metric"] == metric].to_dict("records"):
+            y, colour = -labels.index((row["regime"], row["base"], row["scheme"])), style.scheme_colour(row["scheme"])
+            if np.isfinite(row["low"]) and np.isfinite(row["high"]):
+                axis.hlines(y, row["low"], row["high"], color=colour)
+            axis.plot([row["estimate"]], [y], style.scheme_marker(row["scheme"]), color=colour)
+        axis.axvline(1.0 if metric == "slope" else 0.0, color=style.INK, linewidth=0.9, linestyle="--")
+        axis.set(xlabel=_AXES.get(metric, metric))
+        axis.set_yticks([-n for n in range(len(labels))], [_name(label, labels) for label in labels])
+        axis.set_ylim(0.6 - len(labels), 0.6)
+    return figure
+
+
+_AXES = {
+    "slope": "calibration slope (1: calibrated; below: over-confident)",
+    "overconfidence": "mean confidence − accuracy (0: calibrated)",
+}
+
+
+def _labels(rows: pd.DataFrame) -> list[tuple[str, str, str]]:
+    present = set(zip(rows["regime"], rows["base"], rows["scheme"], strict=True))
+    schemes = style.scheme_order(rows["scheme"])
+    regimes = list(dict.fromkeys(rows["regime"]))
+    return [(r, b, s) for r in regimes for b in bases_of(rows) for s in schemes if (r, b, s) in present]
+
+
+def _name(label: tuple[str, str, str], labels: list[tuple[str, str, str]]) -> str:
+    regime, base, scheme = (style.short(part, 14) for part in label)
+    several = len({other[0] for other in labels}) > 1
+    return f"{regime} · {base} · {scheme}" if several else f"{base} · {scheme}"

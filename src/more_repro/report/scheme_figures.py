@@ -1,0 +1,140 @@
+"""The MORE scheme as a diagram, the lambda it chose (Fig 2), and the loss of each source during training."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from more_repro.report import style
+from more_repro.report.rows import first_seed, need, of_regime, one_base, whole
+
+_SMOOTH = 15  # steps; the thin line behind is every step
+
+# x, y, width, height in units of the panel, and the text. The three ideas stand in the order of a training step.
+_BLOCKS = (
+    (0.00, 0.30, 0.15, 0.40, "one batch:\nB pairs of each\nof K sources"),
+    (0.20, 0.30, 0.15, 0.40, "reward model\nr = w · z\nmargins D"),
+    (0.40, 0.56, 0.26, 0.40, "loss of each source\nL₁ … L_K\n(mean of −log σ(D))"),
+    (0.40, 0.02, 0.26, 0.40, "head gradient of each source\ng_k = −mean σ(−D)(z⁺ − z⁻)\nsmoothed, normalised"),
+    (0.71, 0.02, 0.29, 0.40, "λ = argmin ‖Σ λ_k g_k‖²\non the simplex: the shortest\npoint of their convex hull"),
+    (0.71, 0.56, 0.29, 0.40, "loss = Σ λ_k L_k\none backward pass\n(multitask: λ_k = 1/K)"),
+)
+_ARROWS = (
+    ((0.15, 0.5), (0.20, 0.5)),
+    ((0.35, 0.55), (0.40, 0.72)),
+    ((0.35, 0.45), (0.40, 0.26)),
+    ((0.66, 0.22), (0.71, 0.22)),
+    ((0.66, 0.76), (0.71, 0.76)),
+    ((0.855, 0.42), (0.855, 0.56)),
+)
+
+
+def fig2_rows(
+    training_log: pd.DataFrame,
+    regime: str | None,
+    base: str | None = None,
+    schemes: Sequence[str] = ("more", "more_slow"),
+) -> pd.DataFrame:
+    """Rows of the lambda panels: one base, the lowest seed, models of the whole mixture."""
+    rows = of_regime(whole(training_log), regime)
+    rows = rows[rows["scheme"].isin(list(schemes)) & (rows["trained_on"] == "mixture")]
+    return first_seed(one_base(rows, base))
+
+
+@style.styled
+def fig2(
+    training_log: pd.DataFrame,
+    regime: str | None = None,
+    base: str | None = None,
+    schemes: Sequence[str] = ("more", "more_slow"),
+) -> Figure:
+    """One training step of MORE as a diagram; below, lambda of the real runs, a panel for each scheme."""
+    rows = fig2_rows(training_log, regime, base, schemes)
+    present = style.scheme_order(rows["scheme"])
+    figure = Figure(figsize=(style.WIDTH, 5.0 if present else 2.1), layout="constrained")
+    parts = figure.subfigures(2 if present else 1, 1, height_ratios=[1.9, 3.0] if present else None, squeeze=False)[
+        :, 0
+    ]
+    _diagram(parts[0].subplots())
+    if present:
+        axes = parts[1].subplots(1, len(present), sharey=True, squeeze=False)[0]
+        names = list(dict.fromkeys(rows["source"]))
+        for axis, scheme in zip(axes, present, strict=True):
+            part = rows[rows["scheme"] == scheme]
+            _trajectories(axis, part, "lambda", names)
+            axis.axhline(1 / len(names), color=style.INK, linewidth=1.0, linestyle=":")
+            axis.set(
+                title=f"{style.scheme_label(scheme)}, base {style.short(part['base'].iloc[0])}", xlabel="training step"
+            )
+            axis.set(ylim=(0, None))
+        axes[0].set(ylabel="λ (share of the loss)")
+        uniform = Line2D([], [], color=style.INK, linestyle=":", label="1/K (multitask)")
+        style.legend_below(parts[1], [*_source_handles(names), uniform], 6)
+    return figure
+
+
+@style.styled
+def training_loss(
+    training_log: pd.DataFrame,
+    regime: str | None = None,
+    base: str | None = None,
+    schemes: Sequence[str] = ("multitask", "more"),
+) -> Figure:
+    """Loss of each source during training, lowest seed; thin: every step, thick: mean of 15 steps."""
+    rows = need(fig2_rows(training_log, regime, base, schemes), "no training log of multitask or more")
+    present = style.scheme_order(rows["scheme"])
+    names = list(dict.fromkeys(rows["source"]))
+    figure, axes = style.grid(len(present), 2, 2.6, sharey=True)
+    for axis, scheme in zip(axes, present, strict=True):
+        part = rows[rows["scheme"] == scheme]
+        _trajectories(axis, part, "loss", names)
+        axis.axhline(0.6931, color=style.INK, linewidth=1.0, linestyle=":")
+        axis.set(
+            title=f"{style.scheme_label(scheme)}, base {style.short(part['base'].iloc[0])}",
+            xlabel="training step",
+            ylabel="loss (nats)",
+        )
+    chance = Line2D([], [], color=style.INK, linestyle=":", label="no preference (log 2)")
+    style.legend_below(figure, [*_source_handles(names), chance], 6)
+    return figure
+
+
+def _diagram(axis: Axes) -> None:
+    for number, (x, y, width, height, text) in enumerate(_BLOCKS):
+        ours = number in (3, 4)
+        axis.add_patch(
+            FancyBboxPatch(
+                (x + 0.004, y),
+                width - 0.008,
+                height,
+                boxstyle="round,pad=0,rounding_size=0.02",
+                mutation_aspect=2.5,
+                facecolor="#dcebf5" if ours else "#f1f3f6",
+                edgecolor=style.scheme_colour("more") if ours else "#9aa1ab",
+            )
+        )
+        axis.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=8.2, linespacing=1.35)
+    for start, end in _ARROWS:
+        axis.add_patch(
+            FancyArrowPatch(
+                start, end, arrowstyle="-|>", mutation_scale=11, color=style.INK, linewidth=1.1, shrinkA=0, shrinkB=0
+            )
+        )
+    axis.set(xlim=(0, 1), ylim=(-0.02, 1.0))
+    axis.set_axis_off()
+
+
+def _trajectories(axis: Axes, rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
+    for number, source in enumerate(names):
+        curve = rows[rows["source"] == source].sort_values("step")
+        line = style.source_line(number)
+        axis.plot(curve["step"], curve[column], color=line["color"], linewidth=0.6, alpha=0.25)
+        smooth = curve[column].rolling(_SMOOTH, center=True, min_periods=1).mean()
+        axis.plot(curve["step"], smooth, **line)  # type: ignore[arg-type]
+
+
+def _source_handles(names: Sequence[str]) -> list[Line2D]:
+    return [Line2D([], [], label=style.short(s), **style.source_line(n)) for n, s in enumerate(names)]  # type: ignore[arg-type]

@@ -1,0 +1,68 @@
+"""Which sequences each training step sees: B pairs of each source in the mixture's order."""
+
+from dataclasses import dataclass
+
+import torch
+
+from more_repro.reward.encoded_store import EncodeJob, encoded_pairs
+from more_repro.reward.encoding import EncodedPairs, TokenSequences, join
+from more_repro.reward.job import TrainJob
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """chosen, rejected: (steps, K, B) rows of `sequences`. n_truncated, n_equal: rows of the mixture, all sources."""
+
+    sequences: TokenSequences
+    chosen: torch.Tensor
+    rejected: torch.Tensor
+    n_truncated: int
+    n_equal: int
+
+    def step_rows(self, step: int) -> torch.Tensor:
+        """(2, K, B) rows of one step: chosen, then rejected."""
+        return torch.stack([self.chosen[step], self.rejected[step]])
+
+
+def make_plan(job: TrainJob) -> Plan:
+    """Read or make the encoded pairs of every source and lay them out in steps.
+
+    Pairs that are equal after truncation have no gradient: they are left out, counted, and the source's order closes
+    up. A source that runs out begins its order again. Raises ValueError for a source without a usable pair, sources
+    of different length, no step, or a pair_id that the source's table lacks.
+    """
+    if not job.rows or len({len(rows) for rows in job.rows}) != 1 or job.steps < 1:
+        found = {source: len(rows) for source, rows in zip(job.sources, job.rows, strict=True)}
+        raise ValueError(f"{job.model}: sources must have equally many pairs, for at least one step; found {found}")
+    encoded = [encoded_pairs(EncodeJob(job.base, path, job.rm.max_length, job.scratch)) for path in job.pairs]
+    sequences, first_rows = join([one.sequences for one in encoded])
+    chosen, rejected = [], []
+    n_truncated = n_equal = 0
+    for number, (one, first_row) in enumerate(zip(encoded, first_rows, strict=True)):
+        rows = _mixture_rows(job, number, one)
+        n_truncated += int(one.truncated[rows].sum())
+        n_equal += int(one.equal[rows].sum())
+        laid_out = _laid_out(rows[~one.equal[rows]], job, number)
+        chosen.append(one.chosen[laid_out] + first_row)
+        rejected.append(one.rejected[laid_out] + first_row)
+    return Plan(sequences, torch.stack(chosen, dim=1), torch.stack(rejected, dim=1), n_truncated, n_equal)
+
+
+def _mixture_rows(job: TrainJob, number: int, encoded: EncodedPairs) -> torch.Tensor:
+    """Rows of the pairs table, in the mixture's order."""
+    index = encoded.index()
+    try:
+        return torch.tensor([index[pair_id] for pair_id in job.rows[number]], dtype=torch.int64)
+    except KeyError as error:
+        raise ValueError(f"{job.pairs[number]}: the mixture asks for pair {error}, which is not in the table") from None
+
+
+def _laid_out(rows: torch.Tensor, job: TrainJob, number: int) -> torch.Tensor:
+    """The rows of every step, (steps, B)."""
+    if not len(rows):
+        limit = job.rm.max_length
+        raise ValueError(
+            f"{job.model}: every pair of {job.sources[number]} is equal after truncation to {limit} tokens"
+        )
+    size = job.rm.pairs_per_source_per_batch
+    return rows[torch.arange(job.steps * size) % len(rows)].reshape(job.steps, size)

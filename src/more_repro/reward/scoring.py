@@ -1,0 +1,151 @@
+"""Rewards of every model on every pair, and of chosen models on policy samples."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from more_repro import tables
+from more_repro.lm.bases import load_tokenizer
+from more_repro.params import Params
+from more_repro.paths import Paths
+from more_repro.records import MODEL_KEY, RewardModelId, Split, prompt_from_json
+from more_repro.reward.encoding import encode_sequences
+from more_repro.reward.grid import PRELOAD, encode_tables, model_ids, model_key, trained_sources
+from more_repro.reward.scorer import PairsJob, SamplesJob, score_pairs_job, score_samples_job
+from more_repro.workers import run_jobs
+
+SCORED_SPLITS: tuple[Split, ...] = ("validation", "test")
+LENGTH = RewardModelId("none", "none", "length", "none", 0)
+_Part = tuple[Split, str]  # one pairs table: split and source
+
+
+def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
+    """Table "scores": every model of a base on validation and test of all sources; written to paths.scores(base).
+
+    Sweep models (first<K>) score the test pairs of those of their K sources that are in align.sources. `raw` is the
+    untrained head of each seed, `averaging` the mean of the single models, `length` the words of a response.
+    """
+    todo = {model: _parts(params, model) for model in [*_raw_ids(params, base), *model_ids(params, base)]}
+    todo = {model: parts for model, parts in todo.items() if parts}
+    every = [(split, source) for split in SCORED_SPLITS for source in params.sources]
+    encoded = encode_tables(params, paths, base, [paths.pairs(source, split) for split, source in every])
+    at = dict(zip(every, encoded, strict=True))
+    pair_jobs = [
+        PairsJob(model, _model_path(paths, model), tuple(at[part] for part in parts), params.rm.precision)
+        for model, parts in todo.items()
+    ]
+    rewards = dict(zip(todo, run_jobs(score_pairs_job, pair_jobs, f"scores of {base}", PRELOAD), strict=True))
+    pairs = {part: tables.read(paths.pairs(part[1], part[0]), "pairs") for part in every}
+    frames = [_frame(model, rewards[model], todo[model], pairs) for model in todo]
+    frames += [_frame(model, _mean(rewards, singles), every, pairs) for model, singles in _averages(params, base)]
+    frames.append(_frame(LENGTH, _lengths(pairs), every, pairs))
+    table = tables.check(pd.concat(frames), "scores")
+    tables.write(table, paths.scores(base), "scores")
+    return table
+
+
+def score_samples(params: Params, paths: Paths, models: Sequence[RewardModelId], samples: pd.DataFrame) -> pd.DataFrame:
+    """Rewards of policy samples: model key, prompt_id, number, reward; models in the given order.
+
+    samples: table "samples". models may be trained, raw, averaging or length.
+    """
+    behind = {model: _components(params, model) for model in models}
+    needed = list(dict.fromkeys(model for part in behind.values() for model in part))
+    rewards = score_texts(params, paths, needed, samples["prompt"].tolist(), samples["response"].tolist())
+    frames = []
+    for model in models:
+        values = np.mean([rewards[part] for part in behind[model]], axis=0)
+        rows = samples[["prompt_id", "number"]].assign(reward=values, **model_key(model))
+        frames.append(rows[[*MODEL_KEY, "prompt_id", "number", "reward"]])
+    if not frames:
+        return pd.DataFrame(columns=[*MODEL_KEY, "prompt_id", "number", "reward"])
+    return pd.concat(frames, ignore_index=True)
+
+
+def score_texts(
+    params: Params,
+    paths: Paths,
+    models: Sequence[RewardModelId],
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    model_paths: dict[RewardModelId, Path] | None = None,
+) -> dict[RewardModelId, np.ndarray]:
+    """Rewards (n,) float64 of n responses by each model, trained, raw or length. prompts: JSON, as in tables.
+
+    model_paths: where a model lies that is none of the grid (a judge's).
+    """
+    encoded = {}
+    for base in dict.fromkeys(model.base for model in models if model != LENGTH):
+        read = {prompt: prompt_from_json(prompt) for prompt in dict.fromkeys(prompts)}
+        tokenizer = load_tokenizer(paths.base(base))
+        sequences, rows, _ = encode_sequences(
+            [read[prompt] for prompt in prompts], responses, tokenizer, params.rm.max_length
+        )
+        encoded[base] = (sequences.flat.numpy(), sequences.lengths.numpy(), rows.numpy())
+    networks = [model for model in models if model != LENGTH]
+    todo = [
+        SamplesJob(
+            model, (model_paths or {}).get(model) or _model_path(paths, model), paths.base(model.base),
+            *encoded[model.base][:2], params.rm.precision,
+        )
+        for model in networks
+    ]  # fmt: skip
+    found = run_jobs(score_samples_job, todo, "scores of samples", PRELOAD)
+    rewards = {model: values[encoded[model.base][2]] for model, values in zip(networks, found, strict=True)}
+    if LENGTH in models:
+        rewards[LENGTH] = np.array([_words(response) for response in responses], dtype=np.float64)
+    return rewards
+
+
+def _parts(params: Params, model: RewardModelId) -> list[_Part]:
+    if model.trained_on.startswith("first") and model.trained_on not in params.sources:
+        return [("test", name) for name in trained_sources(params, model.trained_on) if name in params.align.sources]
+    return [(split, source) for split in SCORED_SPLITS for source in params.sources]
+
+
+def _raw_ids(params: Params, base: str) -> list[RewardModelId]:
+    return [RewardModelId(base, "none", "raw", "none", seed) for seed in params.seeds]
+
+
+def _averages(params: Params, base: str) -> list[tuple[RewardModelId, list[RewardModelId]]]:
+    """Each averaging model with the single models it is the mean of; none without the scheme `single`."""
+    if "single" not in params.schemes:
+        return []
+    ids = [
+        RewardModelId(base, regime, "averaging", "mixture", seed) for regime in params.regimes for seed in params.seeds
+    ]
+    return [(model, _components(params, model)) for model in ids]
+
+
+def _components(params: Params, model: RewardModelId) -> list[RewardModelId]:
+    if model.scheme != "averaging":
+        return [model]
+    if "single" not in params.schemes:
+        raise ValueError(f"{model} is the mean of the single models, and params.schemes has no scheme 'single'")
+    return [RewardModelId(model.base, model.regime, "single", source, model.seed) for source in params.sources]
+
+
+def _model_path(paths: Paths, model: RewardModelId) -> Path | None:
+    return None if model.scheme == "raw" else paths.reward_model(*(getattr(model, name) for name in MODEL_KEY))
+
+
+def _frame(
+    model: RewardModelId, rewards: np.ndarray, parts: Sequence[_Part], pairs: dict[_Part, pd.DataFrame]
+) -> pd.DataFrame:
+    rows = pd.concat([pairs[part][["source", "pair_id", "prompt_id"]].assign(split=part[0]) for part in parts])
+    return rows.assign(**model_key(model), reward_chosen=rewards[0], reward_rejected=rewards[1])
+
+
+def _mean(rewards: dict[RewardModelId, np.ndarray], models: Sequence[RewardModelId]) -> np.ndarray:
+    return np.mean([rewards[model] for model in models], axis=0)
+
+
+def _lengths(pairs: dict[_Part, pd.DataFrame]) -> np.ndarray:
+    table = pd.concat(list(pairs.values()))
+    return np.array([[_words(text) for text in table[side]] for side in ("chosen", "rejected")], dtype=np.float64)
+
+
+def _words(response: str) -> int:
+    return len(response.split())

@@ -1,0 +1,97 @@
+"""Import closure: which files a piece of code needs."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from more_repro.closure import code_digest, import_closure, is_inert
+
+MODULES = {
+    "__init__.py": '"""Package."""\n__version__ = "1"\n',
+    "a.py": "from pkg.sub import b\n",
+    "alone.py": "x = 1\n",
+    "sub/__init__.py": "",
+    "sub/b.py": "from . import c\nfrom ..alone import x\n",
+    "sub/c.py": "import yaml\nTABLE = 'table.yaml'\n",
+    "sub/table.yaml": "a: 1\n",
+    "sub/unused.yaml": "a: 1\n",
+    "lazy.py": "def f():\n    from pkg import alone\n    return alone\n",
+    "named.py": "import importlib\nm = importlib.import_module('pkg.sub.c')\n",
+    "ring_one.py": "import pkg.ring_two\n",
+    "ring_two.py": "import pkg.ring_one\n",
+    "loud/__init__.py": "from pkg import alone\n",
+    "loud/quiet.py": "",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    for name, text in MODULES.items():
+        path = tmp_path / "pkg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "pkg"
+
+
+def names(package: Path, code: str | Path) -> set[str]:
+    found = {path.relative_to(package).as_posix() for path in import_closure(code, package)}
+    assert "__init__.py" in found or not found
+    return found - {"__init__.py"}
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import numpy", set()),
+        ("import pkg.alone", {"alone.py"}),
+        ("from pkg import alone as other", {"alone.py"}),
+        ("from pkg.alone import x", {"alone.py"}),
+        ("import pkg.a", {"a.py", "sub/__init__.py", "sub/b.py", "sub/c.py", "sub/table.yaml", "alone.py"}),
+        ("from pkg import lazy", {"lazy.py", "alone.py"}),
+        ("import pkg.named", {"named.py", "sub/__init__.py", "sub/c.py", "sub/table.yaml"}),
+        ("import pkg.ring_one", {"ring_one.py", "ring_two.py"}),
+        ("import pkg.loud.quiet", {"loud/__init__.py", "loud/quiet.py", "alone.py"}),
+        ("def f():\n    import pkg.alone", {"alone.py"}),
+        ("text = 'import pkg.alone'  # import pkg.a", set()),
+    ],
+)
+def test_closure_follows_imports_and_only_them(package: Path, code: str, expected: set[str]) -> None:
+    assert names(package, code) == expected
+
+
+def test_closure_of_a_module_holds_the_module(package: Path) -> None:
+    assert names(package, package / "lazy.py") == {"lazy.py", "alone.py"}
+
+
+def test_an_import_of_a_missing_module_is_named(package: Path) -> None:
+    with pytest.raises(ValueError, match=r"imports pkg\.gone"):
+        import_closure("import pkg.gone", package)
+
+
+def test_inert_files_are_packages_without_code(package: Path) -> None:
+    assert is_inert(package / "__init__.py")
+    assert is_inert(package / "sub/__init__.py")
+    assert not is_inert(package / "loud/__init__.py")
+    assert not is_inert(package / "alone.py")
+
+
+def test_digest_ignores_prose_and_sees_code(package: Path) -> None:
+    modules = import_closure("import pkg.a", package)
+    before = code_digest(modules)
+    (package / "alone.py").write_text(textwrap.dedent('"""Says something."""\n\n# a comment\nx = 1\n'))
+    (package / "__init__.py").write_text('__version__ = "2"\n')
+    assert code_digest(modules) == before
+    (package / "alone.py").write_text("x = 2\n")
+    changed = code_digest(modules)
+    assert changed != before
+    (package / "alone.py").write_text("x = 1\n")
+    (package / "sub/table.yaml").write_text("a: 2\n")
+    assert code_digest(modules) not in (before, changed)
+
+
+def test_digest_does_not_know_where_the_package_lies(package: Path, tmp_path: Path) -> None:
+    before = code_digest(import_closure("import pkg.a", package))
+    target = tmp_path / "elsewhere" / "pkg"
+    target.parent.mkdir()
+    assert code_digest(import_closure("import pkg.a", package.rename(target))) == before

@@ -1,0 +1,459 @@
+"""Tables of an invented study: every column of SCHEMAS, with numbers of plausible sizes. For tests of drawing only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from more_repro import tables
+
+SCHEMES = ("multitask", "more", "more_slow", "proportional", "random")
+METRICS = ("accuracy", "ece", "ece_excess", "slope", "log_loss", "brier", "overconfidence", "mean_abs_margin")
+_ACCURACY = {"raw": 0.5, "single": 0.6, "averaging": 0.61, "length": 0.52}
+_ECE = {"raw": 0.06, "single": 0.1, "averaging": 0.06, "multitask": 0.072, "more": 0.049, "more_slow": 0.047}
+
+
+def models(sources: Sequence[str], bases: Sequence[str], regimes: Sequence[str], seeds: Sequence[int]) -> list[dict]:
+    rows: list[dict] = [dict(base="none", regime="none", scheme="length", trained_on="none", seed=0)]
+    for base in bases:
+        rows += [dict(base=base, regime="none", scheme="raw", trained_on="none", seed=s) for s in seeds]
+        for regime in regimes:
+            for seed in seeds:
+                key = dict(base=base, regime=regime, seed=seed)
+                rows += [key | dict(scheme="single", trained_on=s) for s in sources]
+                rows += [key | dict(scheme=s, trained_on="mixture") for s in ("averaging", *SCHEMES)]
+                rows += [
+                    key | dict(scheme=s, trained_on=f"first{k}")
+                    for s in ("multitask", "more")
+                    for k in range(2, len(sources))
+                ]
+    return rows
+
+
+def study(
+    sources: Sequence[str] = ("helpful", "harmless", "oasst1", "webgpt", "summarize"),
+    bases: Sequence[str] = ("tiny", "small"),
+    regimes: Sequence[str] = ("balanced", "resampled"),
+    seeds: Sequence[int] = (0, 1, 2),
+    align: Sequence[str] | None = None,
+) -> dict[str, pd.DataFrame]:
+    rng = np.random.default_rng(5)
+    align = list(align if align is not None else sources[:2])
+    ids = models(sources, bases, regimes, seeds)
+    made = {
+        "metrics": _metrics(ids, sources, align, rng),
+        "reliability": _reliability(ids, sources, rng),
+        "margin_boxes": _boxes(ids, sources, rng),
+        "margin_histogram": _histogram(ids, sources, rng),
+        "outliers": _outliers(ids, sources, rng),
+        "training_log": _training(ids, sources, rng),
+        **_alignment(bases, regimes, seeds, align, rng),
+        **_data(sources, regimes, rng),
+        **_regression(),
+        "claims": _claims(regimes),
+    }
+    made["seed_summary"] = _summary(made["metrics"], sources)
+    made["comparisons"] = _comparisons(made["seed_summary"])
+    return {name: tables.check(table, name) for name, table in made.items()}
+
+
+def _sources_of(model: dict, sources: Sequence[str], align: Sequence[str]) -> list[str]:
+    if model["trained_on"].startswith("first"):
+        return [*align, "align"]
+    return [*sources, "align", "all"]
+
+
+def _metrics(ids: list[dict], sources: Sequence[str], align: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for model in ids:
+        for source in _sources_of(model, sources, align):
+            n = 1000 * (len(sources) if source == "all" else len(align) if source == "align" else 1)
+            accuracy = _ACCURACY.get(model["scheme"], 0.67) + rng.normal(0, 0.012)
+            accuracy += 0.09 * (model["scheme"] == "single" and model["trained_on"] == source)
+            ece = max(0.005, _ECE.get(model["scheme"], 0.06) + rng.normal(0, 0.01))
+            nan = np.nan if model["scheme"] == "length" else 1.0
+            half = 0.98 / np.sqrt(n)
+            rows.append(
+                model
+                | dict(
+                    source=source,
+                    n_pairs=n,
+                    n_prompts=n - 10,
+                    n_margin_ties=0,
+                    accuracy=accuracy,
+                    accuracy_low=accuracy - half,
+                    accuracy_high=accuracy + half,
+                    ece=ece * nan,
+                    ece_null_mean=0.7 / np.sqrt(n) * nan,
+                    ece_null_low=0.4 / np.sqrt(n) * nan,
+                    ece_null_high=1.2 / np.sqrt(n) * nan,
+                    ece_excess=(ece - 0.02) * nan,
+                    mce=2 * ece * nan,
+                    ece_equal_mass=ece * nan,
+                    l2_debiased=ece * nan,
+                    slope=(0.7 + rng.normal(0, 0.1)) * nan,
+                    slope_low=0.5 * nan,
+                    slope_high=0.9 * nan,
+                    brier=0.22 * nan,
+                    log_loss=0.6 * nan,
+                    overconfidence=(ece - 0.03) * nan,
+                    mean_abs_margin=0.8,
+                    temperature=1.2 * nan,
+                    ece_after_temperature=0.02 * nan,
+                    log_loss_after_temperature=0.58 * nan,
+                    ece_true=0.03 * nan,
+                    pairwise_drift=0.7,
+                )
+            )
+    return pd.DataFrame(rows)
+
+
+def _whole(ids: list[dict]) -> list[dict]:
+    return [m for m in ids if not m["trained_on"].startswith("first") and m["scheme"] != "length"]
+
+
+def _reliability(ids: list[dict], sources: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for model in _whole(ids):
+        for source in (*sources, "all"):
+            for low, n in zip(np.arange(0.5, 1.0, 0.1), (310, 260, 200, 150, 80), strict=True):
+                middle = low + 0.05
+                rows.append(
+                    model
+                    | dict(
+                        source=source,
+                        bin_low=low,
+                        bin_high=low + 0.1,
+                        n_pairs=n,
+                        mean_confidence=middle,
+                        accuracy=min(1.0, middle - 0.1 * (middle - 0.5) + rng.normal(0, 0.03)),
+                        null_low=middle - 0.06,
+                        null_high=min(1.0, middle + 0.06),
+                    )
+                )
+    return pd.DataFrame(rows)
+
+
+def _spread(model: dict) -> float:
+    return {"raw": 0.15, "averaging": 0.5, "multitask": 1.4, "more": 1.1, "more_slow": 0.9}.get(model["scheme"], 1.2)
+
+
+def _boxes(ids: list[dict], sources: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for model in _whole(ids):
+        for source in sources:
+            for ordering, sign in (("correct", 1), ("wrong", -1)):
+                s = _spread(model) * rng.uniform(0.8, 1.2)
+                edges = np.sort(sign * s * np.array([0.02, 0.35, 0.8, 1.4, 2.8]))
+                box = dict(zip(("whisker_low", "q1", "median", "q3", "whisker_high"), edges, strict=True))
+                rows.append(model | dict(source=source, ordering=ordering, n_pairs=500, mean=sign * s * 0.9) | box)
+    return pd.DataFrame(rows)
+
+
+def _histogram(ids: list[dict], sources: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    edges = np.linspace(-5, 5, 41)
+    rows = []
+    for model in _whole(ids):
+        for source in sources:
+            centre, spread = rng.normal(0.4, 0.2), _spread(model)
+            counts = rng.poisson(
+                1000 * 0.25 / spread / 2.5 * np.exp(-0.5 * ((edges[:-1] + 0.125 - centre) / spread) ** 2)
+            )
+            density = counts / max(counts.sum(), 1) / 0.25
+            rows += [
+                model | dict(source=source, bin_low=a, bin_high=b, n_pairs=int(c), density=d)
+                for a, b, c, d in zip(edges[:-1], edges[1:], counts, density, strict=True)
+            ]
+    return pd.DataFrame(rows)
+
+
+def _outliers(ids: list[dict], sources: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            m
+            | dict(
+                source=s,
+                n_pairs=1000,
+                positive_count=int(rng.integers(5, 40)),
+                positive_mean=2.6,
+                negative_count=int(rng.integers(3, 20)),
+                negative_mean=-2.2,
+                ece=_ECE.get(m["scheme"], 0.06),
+            )
+            for m in _whole(ids)
+            for s in sources
+        ]
+    )
+
+
+def _training(ids: list[dict], sources: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    frames = []
+    for model in ids:
+        if model["scheme"] not in SCHEMES or model["trained_on"] != "mixture":
+            continue
+        weights = rng.dirichlet(np.full(len(sources), 3.0), size=150)
+        if model["scheme"] == "more_slow":
+            weights = pd.DataFrame(weights).ewm(alpha=0.05).mean().to_numpy()
+        if model["scheme"] == "multitask":
+            weights = np.full_like(weights, 1 / len(sources))
+        for number, source in enumerate(sources):
+            loss = 0.69 - (0.1 + 0.02 * number) * (1 - np.exp(-np.arange(150) / 40)) + rng.normal(0, 0.05, 150)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        **model,
+                        "step": np.arange(1, 151),
+                        "source": source,
+                        "loss": loss,
+                        "lambda": weights[:, number],
+                        "margin": 0.5,
+                        "head_gradient_norm": 0.4,
+                        "learning_rate": 1e-3,
+                    }
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _summary(metrics: pd.DataFrame, sources: Sequence[str]) -> pd.DataFrame:
+    keys = ["base", "regime", "scheme", "trained_on", "source"]
+    long = metrics.melt(id_vars=[*keys, "seed", "n_pairs"], value_vars=list(METRICS), var_name="metric")
+    top = long[(long["scheme"] == "single") & (long["trained_on"] == long["source"])]
+    long = pd.concat([long, top.assign(scheme="top", trained_on="own")])
+    mean_keys = ["base", "regime", "scheme", "trained_on", "seed", "metric"]
+    means = (
+        long[long["source"].isin(list(sources))]
+        .groupby(mean_keys, as_index=False)
+        .agg({"value": "mean", "n_pairs": "sum"})
+    )
+    long = pd.concat([long, means[means["scheme"] != "single"].assign(source="mean")])
+    grouped = long.groupby([*keys, "metric"], sort=False)
+    out = grouped.agg(
+        estimate=("value", "mean"), sd=("value", "std"), n_seeds=("seed", "nunique"), n_pairs=("n_pairs", "first")
+    )
+    half = 4.3 * out["sd"] / np.sqrt(out["n_seeds"])
+    return out.assign(low=out["estimate"] - half, high=out["estimate"] + half).reset_index()
+
+
+def _comparisons(summary: pd.DataFrame) -> pd.DataFrame:
+    rows = summary[(summary["trained_on"] == "mixture") & summary["metric"].isin(["accuracy", "ece"])]
+    return rows.assign(against="multitask", p=0.03, p_holm=0.12).drop(columns="sd")
+
+
+def _alignment(
+    bases: Sequence[str], regimes: Sequence[str], seeds: Sequence[int], align: Sequence[str], rng: np.random.Generator
+) -> dict[str, pd.DataFrame]:
+    policies = [
+        dict(policy=p, base="none", regime="none", scheme=p, trained_on="none", seed=0)
+        for p in ("untuned", "sft", "random_choice", "oracle_choice")
+    ]
+    policies += [
+        dict(policy=f"{b}/{r}/{s}/mixture/seed{n}", base=b, regime=r, scheme=s, trained_on="mixture", seed=n)
+        for b in bases
+        for r in regimes
+        for s in SCHEMES[:4]
+        for n in seeds
+    ]
+    perplexity, wins, duels = [], [], []
+    for policy in policies:
+        for source in align:
+            value = 2.8 + rng.normal(0, 0.03)
+            perplexity.append(
+                policy
+                | dict(
+                    source=source,
+                    perplexity=value,
+                    perplexity_low=value - 0.04,
+                    perplexity_high=value + 0.04,
+                    median_perplexity=value - 0.1,
+                    n_texts=1000,
+                    n_tokens=12000,
+                    n_outliers=0,
+                )
+            )
+        for opponent in ("untuned", "sft"):
+            for source in (*align, "all"):
+                net = rng.normal(0.2, 0.04)
+                wins.append(
+                    policy
+                    | dict(
+                        opponent=opponent,
+                        source=source,
+                        n_prompts=800,
+                        n_invalid=0,
+                        win=0.375 + net / 2,
+                        tie=0.25,
+                        lose=0.375 - net / 2,
+                        net=net,
+                        net_low=net - 0.06,
+                        net_high=net + 0.06,
+                    )
+                )
+    for base in bases:
+        for regime in regimes:
+            for scheme in SCHEMES[1:4]:
+                for source in (*align, "all"):
+                    net = rng.normal(-0.01, 0.02)
+                    duels.append(
+                        dict(
+                            base=base,
+                            regime=regime,
+                            scheme=scheme,
+                            against="multitask",
+                            source=source,
+                            n_seeds=len(seeds),
+                            n_prompts=800,
+                            win=0.3 + net / 2,
+                            tie=0.4,
+                            lose=0.3 - net / 2,
+                            net=net,
+                            net_low=net - 0.04,
+                            net_high=net + 0.04,
+                        )
+                    )
+    return {
+        "perplexity": pd.DataFrame(perplexity),
+        "win_rates": pd.DataFrame(wins),
+        "scheme_duels": pd.DataFrame(duels),
+    }
+
+
+def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    words = ["please", "cite", "[1]", "sorry", "idiot", "well", "anyway", "thanks", "$x_{", "refuse", "the", "and"]
+    audit = [
+        dict(source=s, split=p, reason=r, n_pairs=n)
+        for s in sources
+        for p, kept in (("train", 2400), ("validation", 500), ("test", 1000))
+        for r, n in (("kept", kept), ("tie", 14), ("duplicate", 3))
+    ]
+    statistics = [
+        dict(source=s, statistic=name, estimate=value, low=value - 0.03, high=value + 0.03, n=1000)
+        for s in sources
+        for name, value in (("longer_wins", rng.uniform(0.4, 0.7)), ("mean_words_prompt", rng.uniform(6, 20)))
+    ]
+    transfer, similar = [], []
+    for a in sources:
+        for b in sources:
+            value = rng.uniform(0.45, 0.6) + 0.12 * (a == b)
+            transfer.append(
+                dict(trained_on=a, tested_on=b, estimate=value, low=value - 0.03, high=value + 0.03, n=1000)
+            )
+            cosine = 1.0 if a == b else rng.uniform(-0.3, 0.6)
+            similar.append(
+                dict(
+                    source_a=a,
+                    source_b=b,
+                    measure="direction_cosine",
+                    estimate=cosine,
+                    low=cosine - 0.1,
+                    high=cosine + 0.1,
+                    n=1000,
+                )
+            )
+    return {
+        "audit": pd.DataFrame(audit),
+        "audit_sources": pd.DataFrame(
+            [
+                dict(
+                    source=s,
+                    reader="embedded",
+                    origin="embedded world",
+                    revision="",
+                    licence="CC0-1.0",
+                    sha256="ab" * 32,
+                )
+                for s in sources
+            ]
+        ),
+        "mixture_summary": pd.DataFrame(
+            [
+                dict(
+                    regime=r,
+                    source=s,
+                    available_pairs=2400,
+                    unique_pairs=150 if n in (2, 3) else 2400,
+                    resampled_pairs=2400,
+                    mean_passes=16.0 if n in (2, 3) else 1.0,
+                )
+                for r in regimes
+                for n, s in enumerate(sources)
+            ]
+        ),
+        "source_statistics": pd.DataFrame(statistics),
+        "transfer": pd.DataFrame(transfer),
+        "source_similarity": pd.DataFrame(similar),
+        "word_log_odds": pd.DataFrame(
+            [
+                dict(source=s, word=w, log_odds=z / 8, z=z, n_chosen=40, n_rejected=30)
+                for s in sources
+                for w, z in zip(words, rng.normal(0, 6, len(words)), strict=True)
+            ]
+        ),
+    }
+
+
+def _regression() -> dict[str, pd.DataFrame]:
+    rows = [
+        dict(
+            data=d,
+            outcome="net",
+            term=t,
+            method=m,
+            estimate=e,
+            low=e - w,
+            high=e + w,
+            p=0.4,
+            n=24,
+            n_groups=4,
+            note=note,
+        )
+        for d in ("this run", "published")
+        for t, e in (("ece", 0.3), ("accuracy", 0.5))
+        for m, w, note in (("permutation within base", 0.9, ""), ("FE-OLS HC3", 0.7, ""), ("pooled OLS", 0.4, "naive"))
+    ]
+    power = [
+        dict(effect=e, power=min(1, 0.05 + 0.5 * e), low=max(0, 0.5 * e), high=min(1, 0.1 + 0.5 * e), n=24)
+        for e in (0, 0.5, 1, 1.5)
+    ]
+    return {
+        "regression": pd.DataFrame(rows),
+        "power": pd.DataFrame(power),
+        "placebo": pd.DataFrame(
+            [
+                dict(
+                    base="tiny",
+                    regime="resampled",
+                    scheme="more",
+                    trained_on="mixture",
+                    seed=0,
+                    factor=f,
+                    ece=0.05 * f,
+                    changed_picks=0,
+                    n_prompts=600,
+                )
+                for f in (0.5, 1.0, 2.0)
+            ]
+        ),
+    }
+
+
+def _claims(regimes: Sequence[str]) -> pd.DataFrame:
+    verdicts = ("supported", "not supported", "undecided")
+    return pd.DataFrame(
+        [
+            dict(
+                claim=f"C{c}",
+                statement=f"Statement of claim {c}.",
+                data=data,
+                verdict=verdicts[(c + n) % 3],
+                estimate=0.02 * c,
+                low=0.01,
+                high=np.nan if n == 2 else 0.05,
+                n=15,
+                rule=f"Rule {c}: lower bound above zero.",
+                sentence=f"Measured sentence {c}.",
+            )
+            for c in range(1, 8)
+            for n, data in enumerate([*(f"this run: {r}" for r in regimes), "published"])
+        ]
+    )

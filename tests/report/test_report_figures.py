@@ -1,0 +1,150 @@
+"""Figures: every one draws for any study, says so where there is nothing, and gives equal bytes."""
+
+import re
+
+import numpy as np
+import pytest
+from report_params import SMALL, SOURCES, odd_params
+from synthetic_study import study
+
+from more_repro import tables
+from more_repro.params import load_params
+from more_repro.report import alignment_figures, calibration_figures, margin_figures, reward_figures, style
+from more_repro.report.catalogue import SECTIONS
+from more_repro.report.rows import first_seed, of_regime, subset_size, whole
+from more_repro.report.study import Study
+
+ENTRIES = [entry for _, _, entries in SECTIONS for entry in entries]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_figure_draws_a_full_study(entry, full_study):
+    figure = entry.draw(full_study, "resampled")
+    assert "not measured" not in _texts(figure)
+    assert len(entry.rows(full_study, "resampled")) > 0
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_figure_of_an_empty_study_says_not_measured(entry, full_study):
+    empty = Study.of(full_study.params, {})
+    figure = entry.draw(empty, "resampled")
+    # Fig 2 is a diagram first: it stands without a run.
+    assert entry.name == "fig2" or "not measured: " in _texts(figure)
+    assert style.svg_bytes(figure).startswith(b"<?xml")
+    assert entry.rows(empty, "resampled").empty
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_figure_draws_an_odd_study(entry, odd_study):
+    """One base, one seed (no intervals), seven sources with hostile or long names, no schemes but multitask."""
+    assert style.svg_bytes(entry.draw(odd_study, "mine")).startswith(b"<?xml")
+    entry.rows(odd_study, "mine")
+
+
+@pytest.mark.parametrize("name", ["fig1_left", "fig4", "fig7"])
+def test_equal_tables_give_equal_bytes(name, full_study):
+    entry = next(entry for entry in ENTRIES if entry.name == name)
+    one, two = (style.svg_bytes(entry.draw(full_study, "resampled")) for _ in range(2))
+    assert one == two
+    assert b"<dc:date>" not in one
+
+
+def test_svg_loads_nothing_from_outside(full_study):
+    svg = style.svg_bytes(reward_figures.fig1_left(full_study["metrics"], "resampled")).decode()
+    assert not re.search(r'(?:src|href)="(?!#|data:)', svg)
+
+
+def test_every_known_scheme_has_its_own_colour_and_marker():
+    schemes = ("raw", "top", "averaging", "multitask", "more", "more_slow", "proportional", "random")
+    assert len({style.scheme_colour(s) for s in schemes}) == len({style.scheme_marker(s) for s in schemes}) == 8
+    assert style.scheme_colour("my_own") == style.scheme_colour("my_own")
+
+
+def test_show_refuses_an_empty_alt_text(full_study):
+    with pytest.raises(ValueError, match="alt text"):
+        style.show(style.not_measured("x"), " ")
+
+
+def test_show_puts_the_alt_text_where_nbconvert_reads_it(monkeypatch):
+    calls = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **more: calls.append((data, more)))
+    style.show(style.not_measured("no run"), "An empty panel")
+    data, more = calls[0]
+    assert set(data) == {"image/png", "text/plain"}
+    assert more["metadata"]["image/png"]["alt"] == "An empty panel"
+
+
+def test_rows_of_a_regime_hold_raw_and_length_and_no_other_regime(full_study):
+    rows = of_regime(full_study["metrics"], "resampled")
+    assert set(rows["regime"]) == {"resampled", "none"}
+    assert {"raw", "length"} <= set(rows["scheme"])
+    assert not whole(rows)["trained_on"].str.startswith("first").any()
+
+
+def test_first_seed_keeps_one_seed_of_each_model(full_study):
+    rows = first_seed(full_study["margin_histogram"])
+    assert set(rows["seed"]) == {0}
+
+
+def test_fig6_places_each_model_at_its_number_of_sources(full_study):
+    rows = calibration_figures.fig6_rows(full_study["seed_summary"], "resampled", 5)
+    assert subset_size("first3", 5) == 3
+    assert subset_size("mixture", 5) == 5
+    assert subset_size("helpful", 5) is None
+    mixed = rows[rows["scheme"] != "single"]
+    assert sorted(set(mixed["n_mixed"])) == [2, 3, 4, 5]
+    assert set(rows["source"]) == {"helpful", "harmless"}
+    assert (rows.loc[rows["scheme"] == "single", "trained_on"] == rows.loc[rows["scheme"] == "single", "source"]).all()
+
+
+def test_fig5_compares_single_models_on_their_own_source_only(full_study):
+    rows = margin_figures.fig5_rows(full_study["margin_histogram"], "resampled", ("helpful", "harmless"))
+    single = rows[rows["scheme"] == "single"]
+    assert (single["trained_on"] == single["source"]).all()
+    assert set(rows["source"]) == {"helpful", "harmless"}
+
+
+def test_fig7_joins_each_policy_with_its_own_reward_model(full_study):
+    rows = alignment_figures.fig7_rows(full_study["win_rates"], full_study["metrics"], "resampled")
+    assert len(rows) == 2 * 4 * 3
+    metrics = full_study["metrics"]
+    row = rows.iloc[5]
+    wanted = (metrics["source"] == "align") & (metrics["base"] == row["base"]) & (metrics["seed"] == row["seed"])
+    wanted &= (metrics["scheme"] == row["scheme"]) & (metrics["regime"] == "resampled")
+    wanted &= metrics["trained_on"] == "mixture"
+    assert row["ece"] == metrics.loc[wanted, "ece"].item()
+
+
+def test_partial_plot_residuals_are_free_of_groups_and_control(full_study):
+    rows = alignment_figures.fig7_rows(full_study["win_rates"], full_study["metrics"], None, "untuned")
+    left = alignment_figures._residual(rows, "ece", "accuracy")
+    groups = rows.assign(left=left).groupby(["base", "regime"])["left"].mean()
+    centred = rows["accuracy"] - rows.groupby(["base", "regime"])["accuracy"].transform("mean")
+    assert np.abs(groups).max() < 1e-12
+    assert abs(float(left @ centred.to_numpy())) < 1e-12
+
+
+def test_short_leaves_no_control_character_and_no_long_text():
+    assert style.short("a\x00b\nc") == "a b c"
+    assert len(style.short("x" * 500)) <= 22
+
+
+def test_tables_are_checked_at_the_door(full_study):
+    with pytest.raises(tables.TableError, match="metrics"):
+        Study.of(full_study.params, {"metrics": full_study["metrics"].drop(columns="ece")})
+
+
+def test_study_rows_come_in_the_order_of_the_params():
+    params = load_params(SMALL)
+    made = study(sources=tuple(reversed(SOURCES)))
+    ordered = Study.of(params, made)
+    names = [s for s in dict.fromkeys(ordered["transfer"]["trained_on"])]
+    assert names == list(params.sources)
+
+
+def test_odd_params_are_valid():
+    assert odd_params().report.regime == "mine"
+
+
+def _texts(figure) -> str:
+    return " ".join(text.get_text() for text in figure.texts)

@@ -1,0 +1,226 @@
+"""The page and the folder around it: numbers survive, hostile text dies, nothing is loaded, equal bytes."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from more_repro import tables
+from more_repro.paths import Paths
+from more_repro.report import html, page, study
+from more_repro.report.build import (
+    STAGE_TABLES,
+    build_report,
+    load_runs,
+    load_tables,
+    make_paper_tables,
+    published_tables,
+)
+from more_repro.report.files import write_figures
+from more_repro.report.formatting import interval, number, texts
+from more_repro.report.study import Study
+
+RUNS = [{"stage": "ingest", "wall_s": 6.25, "peak_rss_mib": 512.0}, {"stage": "calibration", "wall_s": 20.0}]
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "$x_{",
+    "</style>",
+)
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, and whether tags that must be closed are closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"unbalanced </{tag}>"
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def report(full_study, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    build_report(full_study.params, Paths("small"), full_study.tables, published_tables(), RUNS, "abc123", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def text(report) -> str:
+    return (report / "index.html").read_text(encoding="utf-8")
+
+
+def _page(made: Study) -> str:
+    return page.build(made, make_paper_tables(made, {}), {}, [], [("profile", "x")], ["ingest"])
+
+
+def test_every_figure_and_table_file_is_written(report):
+    for name in (*(f"fig{n}" for n in range(2, 10)), "fig1_left", "fig1_middle", "fig1_right"):
+        assert (report / "figures" / f"{name}.svg").stat().st_size > 1000
+        assert len(pd.read_csv(report / "figures" / f"{name}.csv")) > 0
+    for number_ in range(1, 7):
+        assert len(pd.read_csv(report / "tables" / f"table{number_}.csv")) > 0
+
+
+def test_page_is_well_formed_and_accessible(text):
+    parsed = Page(text)
+    assert parsed.open == []
+    assert parsed.all("html")[0]["lang"] == "en"
+    assert len(parsed.all("main")) == len(parsed.all("h1")) == 1
+    assert any(a.get("href") == "#content" and a.get("class") == "skip" for a in parsed.all("a"))
+    assert all(len(a["alt"] or "") > 20 for a in parsed.all("img"))
+    ids = [a["id"] for _, a in parsed.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["href"] for a in parsed.all("a") if a["href"].startswith("#")} <= {f"#{name}" for name in ids}
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+    assert len(parsed.all("math")) == len(page.DEFINITIONS)
+
+
+def test_page_loads_nothing_from_elsewhere_and_every_file_exists(text, report):
+    parsed = Page(text)
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in parsed.tags}
+    for _, attributes in parsed.tags:
+        for name in ("src", "href"):
+            target = attributes.get(name)
+            if target is None or target.startswith("#"):
+                continue
+            assert ":" not in target and not target.startswith("/"), target
+            assert target.startswith("notebooks/") or (report / target).exists(), target
+    assert "url(" not in text and "@import" not in text
+
+
+def test_equal_input_gives_equal_bytes(full_study, report, tmp_path):
+    shuffled = {name: t.sample(frac=1, random_state=3) for name, t in full_study.tables.items() if name == "claims"}
+    again = full_study.tables | shuffled | {"claims": full_study["claims"]}
+    made = Study.of(full_study.params, again)
+    assert page.build(made, make_paper_tables(made, {}), {}, RUNS, [], []) == page.build(
+        full_study, make_paper_tables(full_study, {}), {}, RUNS, [], []
+    )
+    entry_csv = (report / "figures" / "fig3.csv").read_bytes()
+    small = Study.of(full_study.params, {"seed_summary": made["seed_summary"], "metrics": made["metrics"]})
+    write_figures(small, tmp_path)
+    assert (tmp_path / "fig3.csv").read_bytes() == entry_csv
+    assert (tmp_path / "fig3.svg").read_bytes() == (report / "figures" / "fig3.svg").read_bytes()
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_hostile_text_never_lives_in_the_page(payload, full_study):
+    hostile = {}
+    for name, table in full_study.tables.items():
+        swaps = {}
+        for column in ("source", "word", "policy", "sentence", "statement", "rule", "data", "verdict", "note", "reason",
+                       "method", "licence", "origin", "opponent", "base"):  # fmt: skip
+            if column in table.columns and column not in ("base",):
+                swaps[column] = table[column].where(table.index % 2 == 0, payload)
+        hostile[name] = table.assign(**swaps)
+    parsed = Page(_page(Study.of(full_study.params, hostile)))
+    assert not parsed.all("script")
+    assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
+    assert all(a.get("src") != "x" for a in parsed.all("img"))
+    assert parsed.open == []
+
+
+def test_links_must_stay_in_the_folder():
+    for bad in ("javascript:alert(1)", "https://example.org", "/etc/passwd", "../x.html"):
+        with pytest.raises(ValueError, match="stay in its folder"):
+            html.link(bad, "x")
+
+
+def test_an_empty_study_still_has_a_page(full_study):
+    text = _page(Study.of(full_study.params, {}))
+    assert "No claim was judged" in text
+    assert Page(text).open == []
+
+
+def test_an_odd_study_builds_a_whole_report(odd_study, tmp_path):
+    build_report(odd_study.params, Paths("own"), odd_study.tables, published_tables(), [], "none", tmp_path)
+    assert Page((tmp_path / "index.html").read_text(encoding="utf-8")).open == []
+    assert "embedded world" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_claims_are_shown_for_every_regime_with_verdict_and_interval(text, full_study):
+    for data in ("this run: balanced", "this run: resampled", "published"):
+        assert f">{data}</th>" in text
+    row = full_study["claims"].iloc[0]
+    assert row["verdict"] in text
+    assert interval(row["estimate"], row["low"], row["high"]) in text
+
+
+def test_summary_json_tells_the_run(report, full_study):
+    told = json.loads((report / "summary.json").read_text(encoding="utf-8"))
+    assert told["profile"] == "small"
+    assert told["revision"] == "abc123"
+    assert told["wall_s"] == 26.2
+    assert told["n_reward_models"] == 2 * 2 * 5 * 3
+    assert len(told["claims"]) == len(full_study["claims"])
+    assert any(claim["high"] is None for claim in told["claims"])
+
+
+@pytest.mark.parametrize(("low", "high", "words"), [(0.90, 0.95, "NOT above"), (0.10, 0.20, "above")])
+def test_length_note_follows_the_numbers(full_study, low, high, words):
+    metrics = full_study["metrics"]
+    rule = (metrics["scheme"] == "length") & (metrics["source"] == "all")
+    changed = metrics.assign(
+        accuracy_low=metrics["accuracy_low"].where(~rule, low),
+        accuracy_high=metrics["accuracy_high"].where(~rule, high),
+    )
+    lines = study.notes(Study.of(full_study.params, full_study.tables | {"metrics": changed}))
+    said = [line for line in lines if "length rule" in line]
+    assert len(said) == 4
+    assert all((words in line) and ((words == "NOT above") == ("NOT" in line)) for line in said)
+
+
+def test_null_note_counts_what_the_table_holds(full_study):
+    metrics = full_study["metrics"]
+    inside = metrics.assign(ece=metrics["ece_null_high"])
+    lines = study.notes(Study.of(full_study.params, full_study.tables | {"metrics": inside}))
+    assert sum("180 of 180 ECE values" in line for line in lines) == 2
+
+
+def test_numbers_are_written_as_people_read_them():
+    assert interval(0.6713, 0.66, np.nan) == "0.671"
+    assert interval(0.6713, 0.66, 0.682) == "0.671 [0.660, 0.682]"
+    assert number(float("nan")) == "–"
+    assert number(np.int64(12345)) == "12,345"
+    shown = texts(pd.DataFrame({"scheme": ["more"], "x": [0.5], "x_low": [0.4], "x_high": [0.6], "n_seeds": [3.0]}))
+    assert shown.to_dict("records") == [{"scheme": "more", "x": "0.500 [0.400, 0.600]", "n_seeds": "3"}]
+
+
+def test_load_tables_reads_every_table_and_names_a_missing_one(full_study, tmp_path):
+    params, paths = full_study.params, Paths("small", tmp_path)
+    for stage, names in STAGE_TABLES.items():
+        for name in names:
+            tables.write(full_study[name], paths.table(stage, name), name)
+    for base in params.bases:
+        for scheme in params.schemes:
+            tables.write(tables.empty("training_log"), paths.training_log(base, scheme), "training_log")
+    found = load_tables(params, paths)
+    assert set(found) == {name for names in STAGE_TABLES.values() for name in names} | {"training_log"}
+    paths.table("judging", "win_rates").unlink()
+    with pytest.raises(tables.TableError, match=r"win_rates\.parquet: no such table"):
+        load_tables(params, paths)
+
+
+def test_runs_come_in_the_order_of_the_pipeline(full_study, tmp_path):
+    paths = Paths("small", tmp_path)
+    for stage in ("report", "judging", "ingest"):
+        paths.run(stage).parent.mkdir(parents=True, exist_ok=True)
+        paths.run(stage).write_text(json.dumps({"stage": stage}), encoding="utf-8")
+    assert [run["stage"] for run in load_runs(full_study.params, paths)] == ["ingest", "judging"]

@@ -1,0 +1,229 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_study import tiny_params, write_study
+
+from more_repro import tables
+from more_repro.params import Params
+from more_repro.paths import Paths
+from more_repro.records import MODEL_KEY, RewardModelId
+from more_repro.reward import grid, held_out, scoring
+from more_repro.reward.encoding import encode_sequences
+from more_repro.reward.model import load_reward_model, score
+
+
+def in_process(function, jobs, label, preload=()):
+    return [function(job) for job in jobs]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Params, Paths, dict]:
+    patch = pytest.MonkeyPatch()
+    for module in (grid, scoring):
+        patch.setattr(module, "run_jobs", in_process)
+    params, paths = write_study(tmp_path_factory.mktemp("study"))
+    outputs = {scheme: grid.train_all(params, paths, "nano", scheme) for scheme in params.schemes}
+    outputs["scores"] = scoring.score_base(params, paths, "nano")
+    yield params, paths, outputs
+    patch.undo()
+
+
+def test_grid_is_read_from_the_params():
+    params = tiny_params()
+    ids = grid.model_ids(params, "nano")
+    assert len(ids) == len(set(ids)) == 3 * 2 + 2 * 2 * 2  # single per source; multitask and more with first2
+    assert RewardModelId("nano", "resampled", "more", "first2", 1) in ids
+    assert RewardModelId("nano", "resampled", "single", "harmless", 0) in ids
+    no_sweep = params.model_copy(
+        update={"rm": params.rm.model_copy(update={"sweep": params.rm.sweep.model_copy(update={"bases": ()})})}
+    )
+    assert {model.trained_on for model in grid.model_ids(no_sweep, "nano")} == {"mixture", *params.sources}
+
+
+def test_sweep_of_all_sources_is_the_mixture_itself():
+    params = tiny_params()
+    sweep = params.rm.sweep.model_copy(update={"counts": (2, 3, 4)})
+    params = params.model_copy(update={"rm": params.rm.model_copy(update={"sweep": sweep})})
+    assert grid.sweep_counts(params, "nano", "more") == [2]
+    assert grid.trained_sources(params, "first2") == ("helpful", "harmless")
+    with pytest.raises(ValueError, match="found 'nothing'"):
+        grid.trained_sources(params, "nothing")
+
+
+def test_every_model_of_the_grid_is_written(trained):
+    params, paths, _ = trained
+    for model in grid.model_ids(params, "nano"):
+        path = paths.reward_model(*(getattr(model, name) for name in MODEL_KEY))
+        assert {"model.safetensors", "config.json", "tokenizer.json"} <= {file.name for file in path.iterdir()}
+
+
+def test_logs_and_summaries_fit_their_schemas(trained):
+    params, paths, outputs = trained
+    for scheme in params.schemes:
+        log = outputs[scheme]["training_log"]
+        assert tables.read(paths.training_log("nano", scheme), "training_log").equals(log)
+        assert np.allclose(log.groupby([*MODEL_KEY, "step"])["lambda"].sum(), 1, atol=1e-6)
+        summary = tables.check(outputs[scheme]["training_summary"], "training_summary")
+        assert set(summary["n_steps"]) == {6}
+        n_sources = log.groupby(list(MODEL_KEY), sort=False)["source"].nunique()
+        assert summary["n_pairs"].tolist() == (6 * 4 * n_sources).tolist()
+        assert summary["padding_share"].between(0, 0.6).all()
+    more = outputs["more"]["training_log"]
+    assert more["lambda"].std() > 0.01
+
+
+def test_seeds_differ_in_the_head_alone_at_the_start(trained):
+    _, _, outputs = trained
+    log = outputs["multitask"]["training_log"].query("trained_on == 'mixture' and step == 1")
+    assert log.groupby("seed")["loss"].first().nunique() == 2
+
+
+def test_scores_hold_every_model_and_pair_once(trained):
+    _, paths, outputs = trained
+    scores = tables.check(outputs["scores"], "scores")
+    assert scores.equals(tables.read(paths.scores("nano"), "scores"))
+    assert not scores.duplicated([*MODEL_KEY, "split", "pair_id"]).any()
+    counts = scores.groupby(["scheme", "trained_on", "split"]).size()
+    full = {"validation": 3 * 7, "test": 3 * 9}
+    for split, n in full.items():
+        assert counts["multitask", "mixture", split] == 2 * n
+        assert counts["averaging", "mixture", split] == 2 * n
+        assert counts["raw", "none", split] == 2 * n
+        assert counts["single", "helpful", split] == 2 * n
+        assert counts["length", "none", split] == n
+    assert counts["more", "first2", "test"] == 2 * 2 * 9
+    assert ("more", "first2", "validation") not in counts.index
+
+
+def test_scores_equal_the_models_own_rewards(trained):
+    _, paths, outputs = trained
+    model = RewardModelId("nano", "resampled", "more", "mixture", 1)
+    path = paths.reward_model(*(getattr(model, name) for name in MODEL_KEY))
+    from more_repro.lm.bases import load_tokenizer
+    from more_repro.reward.encoded_store import read_pairs
+
+    pairs = read_pairs(paths.pairs("oasst1", "test"))
+    sequences, rows, _ = encode_sequences(
+        [pair.prompt for pair in pairs], [pair.chosen for pair in pairs], load_tokenizer(paths.base("nano")), 64
+    )
+    expected = score(load_reward_model(path), sequences)[rows].numpy()
+    found = outputs["scores"].query(
+        "scheme == 'more' and trained_on == 'mixture' and seed == 1 and source == 'oasst1' and split == 'test'"
+    )
+    assert found["pair_id"].tolist() == [pair.pair_id for pair in pairs]
+    assert np.allclose(found["reward_chosen"], expected, atol=1e-5)
+
+
+def test_averaging_is_the_mean_of_the_single_models(trained):
+    _, _, outputs = trained
+    scores = outputs["scores"]
+    key = ["regime", "seed", "split", "pair_id"]
+    single = scores.query("scheme == 'single'").groupby(key)["reward_rejected"].mean()
+    averaging = scores.query("scheme == 'averaging'").set_index(key)["reward_rejected"]
+    assert np.allclose(averaging, single.loc[averaging.index])
+
+
+def test_length_counts_words(trained):
+    _, paths, outputs = trained
+    row = outputs["scores"].query("scheme == 'length' and split == 'test' and source == 'helpful'").iloc[0]
+    pair = tables.read(paths.pairs("helpful", "test"), "pairs").iloc[0]
+    assert row["reward_chosen"] == len(pair["chosen"].split())
+    assert (row["base"], row["regime"], row["trained_on"], row["seed"]) == ("none", "none", "none", 0)
+
+
+def test_raw_differs_by_seed_and_is_not_trained(trained):
+    _, _, outputs = trained
+    raw = outputs["scores"].query("scheme == 'raw'")
+    assert set(raw["regime"]) == {"none"}
+    assert raw.groupby("seed")["reward_chosen"].mean().nunique() == 2
+
+
+def test_without_single_models_there_is_no_averaging(trained):
+    params, _, _ = trained
+    schemes = {name: scheme for name, scheme in params.schemes.items() if name != "single"}
+    fewer = params.model_copy(update={"schemes": schemes})
+    assert scoring._averages(fewer, "nano") == []
+    with pytest.raises(ValueError, match="no scheme 'single'"):
+        scoring._components(fewer, RewardModelId("nano", "resampled", "averaging", "mixture", 0))
+
+
+def test_samples_score_as_pairs_do(trained):
+    params, paths, outputs = trained
+    pairs = tables.read(paths.pairs("harmless", "test"), "pairs")
+    samples = pairs.assign(response=pairs["chosen"], number=range(len(pairs)))
+    models = [
+        RewardModelId("nano", "resampled", "more", "mixture", 0),
+        RewardModelId("nano", "none", "raw", "none", 1),
+        RewardModelId("nano", "resampled", "averaging", "mixture", 0),
+        scoring.LENGTH,
+    ]
+    found = scoring.score_samples(params, paths, models, samples)
+    assert list(found.columns) == [*MODEL_KEY, "prompt_id", "number", "reward"]
+    assert len(found) == len(models) * len(pairs)
+    scores = outputs["scores"].query("source == 'harmless' and split == 'test'")
+    for model in models:
+        mine = found[(found["scheme"] == model.scheme) & (found["seed"] == model.seed)]["reward"]
+        same = (scores["scheme"] == model.scheme) & (scores["seed"] == model.seed)
+        theirs = scores[same & (scores["trained_on"] == model.trained_on)]["reward_chosen"]
+        assert np.allclose(mine, theirs, atol=1e-5)
+    assert scoring.score_samples(params, paths, [], samples).empty
+
+
+def test_held_out_model_trains_on_validation_pairs_and_scores(trained):
+    params, paths, _ = trained
+    log = held_out.train_held_out(params, paths)
+    assert log["step"].max() == params.judge.steps
+    assert {path.parent.name for path in held_out._job(params, paths).pairs} == set(params.sources)
+    assert {path.name for path in held_out._job(params, paths).pairs} == {"validation.parquet"}
+    pairs = tables.read(paths.pairs("helpful", "test"), "pairs")
+    responses = pairs.assign(response=pairs["chosen"]).set_index(pairs.index + 100)
+    scores = held_out.score_responses(params, paths, responses)
+    assert scores.index.equals(responses.index)
+    assert scores.nunique() > 1
+
+
+def test_too_few_pairs_for_a_step_are_an_error(trained):
+    params, paths, _ = trained
+    large = params.model_copy(update={"rm": params.rm.model_copy(update={"pairs_per_source_per_batch": 100})})
+    with pytest.raises(ValueError, match="gives 24 pairs"):
+        grid.jobs(large, paths, "nano", "more")
+
+
+def test_encoded_file_is_made_again_when_damaged(trained):
+    from more_repro.reward.encoded_store import EncodeJob, encoded_pairs, ensure_encoded
+
+    _, paths, _ = trained
+    job = EncodeJob(paths.base("nano"), paths.pairs("helpful", "test"), 64, paths.scratch)
+    before = encoded_pairs(job)
+    file = ensure_encoded(job)
+    whole = file.read_bytes()
+    file.unlink()
+    file.write_bytes(whole[: len(whole) // 2])
+    after = encoded_pairs(job)
+    assert torch.equal(before.sequences.flat, after.sequences.flat)
+    assert before.pair_ids == after.pair_ids
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_number_of_workers_does_not_change_a_bit(trained, tmp_path, monkeypatch, workers):
+    monkeypatch.undo()
+    monkeypatch.setenv("MORE_REPRO_WORKERS", workers)
+    from more_repro.workers import run_jobs
+
+    monkeypatch.setattr(grid, "run_jobs", run_jobs)
+    params, paths, outputs = trained
+    other = Paths(paths.profile, tmp_path)
+    for kind in ("bases", "pairs", "mixtures"):
+        (tmp_path / "data" / paths.profile).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / paths.profile / kind).symlink_to((paths.data / kind).resolve(), target_is_directory=True)
+    found = grid.train_all(params, other, "nano", "more")
+    assert found["training_log"].equals(outputs["more"]["training_log"])
+    for model, name in itertools.product(grid.scheme_model_ids(params, "nano", "more"), ("model.safetensors",)):
+        key = [getattr(model, part) for part in MODEL_KEY]
+        ours, theirs = (load_file(Path(where.reward_model(*key)) / name) for where in (paths, other))
+        assert all(torch.equal(ours[tensor], theirs[tensor]) for tensor in ours)

@@ -12,6 +12,8 @@ from pathlib import Path
 # A module that names a file beside it in a string ("published.yaml") reads that file.
 _FILE_NAME = re.compile(r"^[\w./-]+\.(?:ya?ml|json|txt|csv|css|html|j2)$")
 
+_MODULE_NAME = re.compile(r"^[a-z_]\w*(?:\.\w+)+$")
+
 
 def import_closure(code: str | Path, package_root: Path) -> frozenset[Path]:
     """Files of a package that `code` may load: modules, every `__init__` on the way, data files a module names.
@@ -134,7 +136,7 @@ class _Finder:
 
 
 def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
-    """(dotted name, whether it must be a module) of every import statement and literal import_module call."""
+    """(dotted name, whether it must be a module) of every import statement, import_module call and string that may name a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, True) for alias in node.names)
@@ -147,6 +149,9 @@ def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple
             argument = node.args[0] if node.args else None
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 yield argument.value, True
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE_NAME.match(node.value):
+            # A table of module names imported on demand, such as the readers of sources.
+            yield node.value, False
 
 
 def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:

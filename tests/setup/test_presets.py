@@ -31,7 +31,7 @@ def test_small_is_the_committed_study(root: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_key_is_one_that_dvc_leaves_out_of_its_run_cache(root: Path, name: str) -> None:
-    """DVC 3.67 drops keys `size` and `nfiles`, at any depth, when it looks up an earlier run, and restores a wrong one."""
+    """DVC 3.67 drops keys `size` and `nfiles`, at any depth, from its run-cache key: it would restore a wrong run."""
     assert not {"size", "nfiles"} & keys(yaml.safe_load((root / "params" / f"{name}.yaml").read_text()))
 
 

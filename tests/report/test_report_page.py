@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
+from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.report import html, page, study
 from more_repro.report.build import (
@@ -57,13 +58,18 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def report(full_study, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("report")
-    build_report(full_study.params, Paths("small"), full_study.tables, published_tables(), RUNS, "abc123", out)
+    build_report(_one_regime(full_study), Paths("small"), full_study.tables, published_tables(), RUNS, "abc123", out)
     return out
 
 
 @pytest.fixture(scope="module")
 def text(report) -> str:
     return (report / "index.html").read_text(encoding="utf-8")
+
+
+def _one_regime(made: Study) -> Params:
+    """Half the figures, half the time."""
+    return made.params.model_copy(update={"regimes": {"resampled": made.params.regimes["resampled"]}})
 
 
 def _page(made: Study) -> str:
@@ -108,22 +114,17 @@ def test_page_loads_nothing_from_elsewhere_and_every_file_exists(text, report):
     assert "@import" not in text
 
 
-def test_equal_rows_in_another_order_give_an_equal_page(full_study):
-    mixed = {
-        name: table
-        if name in ("source_statistics", "word_log_odds", "regression")
-        else table.sample(frac=1, random_state=3)
-        for name, table in full_study.tables.items()
-        if name in ("claims", "transfer", "audit_sources", "regression")
-    }
+def test_equal_rows_in_another_order_give_equal_tables(full_study):
+    mixed = {name: full_study[name].sample(frac=1, random_state=3) for name in ("metrics", "seed_summary", "outliers")}
     made = Study.of(full_study.params, full_study.tables | mixed)
-    pages = [page.build(s, make_paper_tables(s, {}), {}, RUNS, [], []) for s in (made, full_study)]
-    assert pages[0] == pages[1]
+    tables_of = [make_paper_tables(one, {}) for one in (made, full_study)]
+    pd.testing.assert_frame_equal(tables_of[0]["table2"], tables_of[1]["table2"])
 
 
 @pytest.mark.slow
 def test_equal_input_gives_equal_bytes(full_study, report, tmp_path):
-    build_report(full_study.params, Paths("small"), full_study.tables, published_tables(), RUNS, "abc123", tmp_path)
+    made = (_one_regime(full_study), Paths("small"), full_study.tables, published_tables(), RUNS, "abc123")
+    build_report(*made, tmp_path)
     files = [path.relative_to(report) for path in sorted(report.rglob("*")) if path.is_file()]
     assert files == [path.relative_to(tmp_path) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
     assert all((report / name).read_bytes() == (tmp_path / name).read_bytes() for name in files)

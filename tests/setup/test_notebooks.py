@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from nbformat import NotebookNode
 
 from more_repro.nb.source import code_of, normalise, read
@@ -86,3 +87,12 @@ def test_no_magic_and_no_shell(path: Path) -> None:
 
 def test_stage_deps_equal_the_imports() -> None:
     assert compare(ROOT / "dvc.yaml") == [], "`make deps` mends it"
+
+
+def test_a_stage_that_reads_the_run_facts_writes_none() -> None:
+    """Its own would lie in the folder that it depends on, and make it stale for ever."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for name, stage in stages.items():
+        stage = stage.get("do", stage)
+        reads = "data/${profile}/runs" in stage.get("deps", [])
+        assert reads == ("--no-facts" in stage["cmd"]), name

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 from more_repro.workers import die_with_parent
 
@@ -12,6 +13,8 @@ def main() -> None:
     # `python -m` puts the project's folder on the path; its folders (data, own) must not pass for packages.
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]
+    # tqdm misses the widgets, which a page could not show anyway.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     from ipykernel.kernelapp import IPKernelApp
 
     settings = ["--log-level=ERROR", "--HistoryManager.enabled=False", "--InteractiveShellApp.ignore_cwd=True"]

@@ -52,7 +52,7 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
 
 def _one(name: str, heading: str, caption: str, table: pd.DataFrame) -> str:
     return (
-        f'<h3 id="{escape(name, quote=True)}">{escape(heading)}</h3>\n'
+        f'<h3 id="table-{escape(name, quote=True)}">{escape(heading)}</h3>\n'
         + html.table(texts(_named(table), _DIGITS), f"{heading}: {caption}.")
         + f"\n<p>{html.link(f'tables/{name}.csv', 'Data (CSV)')}</p>"
     )

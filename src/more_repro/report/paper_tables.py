@@ -34,7 +34,9 @@ def table1(
     duels = of_regime(scheme_duels, regime)
     duels = duels[(duels["source"] == "all") & (duels["against"] == "multitask")]
     columns = ["base", "regime", "scheme", "win", "tie", "lose", "net", "net_low", "net_high", "n_prompts"]
-    return _stack(table.merge(duels[columns], on=_KEY[1:], how="left"), published)
+    table = table.merge(duels[columns], on=_KEY[1:], how="left")
+    sizes = ["n_seeds", "n_pairs", "n_prompts"]
+    return _stack(table[[*table.columns.drop(sizes), *sizes]], published)
 
 
 def _perplexity(rows: pd.DataFrame) -> pd.DataFrame:

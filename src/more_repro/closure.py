@@ -136,7 +136,7 @@ class _Finder:
 
 
 def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
-    """(dotted name, whether it must be a module) of every import statement, import_module call and string that may name a module."""
+    """(dotted name, whether it must be a module) of every import, import_module call, and string that may name one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, True) for alias in node.names)

@@ -60,6 +60,7 @@ class Base(Section):
     tokenizer: Literal["words", "bpe"]
     vocabulary: Positive | None  # BPE only
     hidden_size: Positive
+    intermediate_size: Positive  # width of the feed-forward layers
     layers: Positive
     heads: Positive
     steps: Positive

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from more_repro import tables
-from more_repro.lm import bases, causal, device, encoding
+from more_repro.lm import base_files, bases, causal, device, encoding
 
 
 def weights(model):
@@ -26,10 +26,10 @@ def test_same_seed_gives_the_same_base_to_the_last_bit(changes, base_settings, c
     assert log.equals(again)
     assert len(log) == 4
     assert same(weights(bases.load_causal_lm(tmp_path / "a")), weights(bases.load_causal_lm(tmp_path / "b")))
-    assert bases.fingerprint(tmp_path / "a") == bases.fingerprint(tmp_path / "b")
+    assert base_files.fingerprint(tmp_path / "a") == base_files.fingerprint(tmp_path / "b")
     other = bases.make_base("nano", small, corpus, tmp_path / "c", seed=6, max_length=32)
     assert not log.equals(other)
-    assert bases.fingerprint(tmp_path / "a") != bases.fingerprint(tmp_path / "c")
+    assert base_files.fingerprint(tmp_path / "a") != base_files.fingerprint(tmp_path / "c")
 
 
 def test_pretraining_lowers_the_loss(base_settings, corpus, tmp_path):

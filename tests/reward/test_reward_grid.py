@@ -194,7 +194,8 @@ def test_too_few_pairs_for_a_step_are_an_error(trained):
 
 
 def test_encoded_file_is_made_again_when_damaged(trained):
-    from more_repro.reward.encoded_store import EncodeJob, encoded_pairs, ensure_encoded
+    from more_repro.reward.encoded_store import encoded_pairs, ensure_encoded
+    from more_repro.reward.job import EncodeJob
 
     _, paths, _ = trained
     job = EncodeJob(paths.base("nano"), paths.pairs("helpful", "test"), 64, paths.scratch)

@@ -223,7 +223,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(job, monkeypatch):
 def test_a_step_takes_b_pairs_of_each_source_in_mixture_order(job):
     plan = make_plan(job)
     assert plan.chosen.shape == (6, 3, 4)
-    from more_repro.reward.encoded_store import EncodeJob, encoded_pairs
+    from more_repro.reward.encoded_store import encoded_pairs
+    from more_repro.reward.job import EncodeJob
 
     encoded = encoded_pairs(EncodeJob(job.base, job.pairs[0], job.rm.max_length, job.scratch))
     index = encoded.index()

@@ -11,7 +11,7 @@ import torch
 
 from more_repro.alignment.sampling import prompt_room
 from more_repro.closure import code_digest, import_closure
-from more_repro.lm import bases, causal, generation
+from more_repro.lm import base_files, bases, causal, generation
 from more_repro.lm.device import pick_device
 from more_repro.lm.encoding import Example, encode_examples
 from more_repro.records import prompt_from_json
@@ -107,7 +107,7 @@ def read_result(path: Path) -> PolicyResult:
 def exam_digest(exam: Exam) -> str:
     """Changes with the exam, the base's weights, the code of this module and what it imports, and torch's version."""
     here = Path(__file__).resolve()
-    settings = {**asdict(exam), "base": bases.fingerprint(Path(exam.base))}
+    settings = {**asdict(exam), "base": base_files.fingerprint(Path(exam.base))}
     code = code_digest(import_closure(here, here.parents[1]))
     return _digest(settings, code, torch.__version__)
 

@@ -1,7 +1,5 @@
 """Bases: pretrained here from a corpus, or taken from the Hugging Face hub at one commit; and loading either."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from more_repro import tables
 from more_repro.lm import causal
+from more_repro.lm.base_files import origin, write_pointer
 from more_repro.lm.encoding import Example, encode_texts
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.params import Base
@@ -44,7 +43,7 @@ def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed:
     out.mkdir(parents=True, exist_ok=True)
     if settings.location is not None:
         _resolve(settings.location, settings.revision)
-        _write_pointer(out, "hub", settings.location, settings.revision)
+        write_pointer(out, "hub", settings.location, settings.revision)
         return tables.empty("base_training")
     tokenizer = make_tokenizer(settings.tokenizer, corpus, settings.vocabulary, max_length)
     examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
@@ -57,7 +56,7 @@ def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed:
     with _quiet():
         model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    _write_pointer(out, "local", None, None)
+    write_pointer(out, "local", None, None)
     return tables.check(log.assign(base=name), "base_training")
 
 
@@ -66,7 +65,7 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
 
     Raises ValueError when the tokenizer has no eos, or no token that can serve as padding.
     """
-    source, revision = _origin(path)
+    source, revision = origin(path)
     tokenizer = AutoTokenizer.from_pretrained(
         source, revision=revision, padding_side="right", truncation_side="left", trust_remote_code=False
     )
@@ -82,7 +81,7 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
 
 def load_causal_lm(path: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """The base as a causal language model, in evaluation mode, on the CPU."""
-    source, revision = _origin(path)
+    source, revision = origin(path)
     with _quiet():
         model = AutoModelForCausalLM.from_pretrained(
             source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
@@ -97,7 +96,7 @@ def load_sequence_classifier(path: Path, seed: int, dtype: torch.dtype = torch.f
     The head's law is the base's own: normal with standard deviation `initializer_range`.
     Raises ValueError when the architecture's head is not a bias-free linear layer named `score`.
     """
-    source, revision = _origin(path)
+    source, revision = origin(path)
     with _quiet(), torch.random.fork_rng(devices=[]):
         model = AutoModelForSequenceClassification.from_pretrained(
             source, revision=revision, dtype=dtype, num_labels=1, use_safetensors=True, trust_remote_code=False,
@@ -113,31 +112,20 @@ def load_sequence_classifier(path: Path, seed: int, dtype: torch.dtype = torch.f
     return model.eval()
 
 
-def fingerprint(path: Path) -> str:
-    """16 hex digits that change with the base: the files' bytes, or for a hub model its name and commit."""
-    pointer = _pointer(path)
-    hasher = hashlib.sha256(json.dumps([pointer["location"], pointer["revision"]]).encode())
-    folder = Path(pointer["location"] or path)
-    if folder.is_dir():
-        for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
-            hasher.update(hashlib.sha256(file.read_bytes()).digest())
-    return hasher.hexdigest()[:16]
-
-
 def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, max_length: int) -> PreTrainedModel:
-    hidden = settings.hidden_size
     shared: dict[str, Any] = {
-        "vocab_size": len(tokenizer), "hidden_size": hidden, "num_hidden_layers": settings.layers,
+        "vocab_size": len(tokenizer), "hidden_size": settings.hidden_size,
+        "intermediate_size": settings.intermediate_size, "num_hidden_layers": settings.layers,
         "num_attention_heads": settings.heads, "max_position_embeddings": max_length, "attention_dropout": 0.0,
         "pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id,
         "bos_token_id": tokenizer.bos_token_id, "use_cache": False,
     }  # fmt: skip
     config: PreTrainedConfig
     if settings.architecture == "gpt_neox":
-        config = GPTNeoXConfig(**shared, intermediate_size=4 * hidden, hidden_dropout=0.0, classifier_dropout=0.0)
+        config = GPTNeoXConfig(**shared, hidden_dropout=0.0, classifier_dropout=0.0)
     else:
         # A gated layer has three matrices where the other has two: 8/3 h keeps the number of parameters.
-        config = LlamaConfig(**shared, intermediate_size=-(-8 * hidden // 24) * 8, num_key_value_heads=settings.heads)
+        config = LlamaConfig(**shared, num_key_value_heads=settings.heads)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # transformers draws first weights from the global generator only
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
@@ -160,27 +148,6 @@ def _resolve(location: str, revision: str | None) -> None:
     from huggingface_hub import snapshot_download
 
     snapshot_download(location, revision=revision, allow_patterns=list(_HUB_FILES))
-
-
-def _write_pointer(out: Path, kind: str, location: str | None, revision: str | None) -> None:
-    part = out / ".base.json.part"
-    part.write_text(json.dumps({"kind": kind, "location": location, "revision": revision}) + "\n", encoding="utf-8")
-    part.replace(out / "base.json")
-
-
-def _pointer(path: Path) -> dict[str, str | None]:
-    file = Path(path) / "base.json"
-    if not file.exists():
-        raise FileNotFoundError(f"{file}: no such base; `dvc repro` makes it")
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-def _origin(path: Path) -> tuple[str, str | None]:
-    """What from_pretrained is asked for: a folder, or a hub id with its commit."""
-    pointer = _pointer(path)
-    if pointer["kind"] == "local":
-        return str(path), None
-    return str(pointer["location"]), pointer["revision"]
 
 
 @contextmanager

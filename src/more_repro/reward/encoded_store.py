@@ -1,11 +1,8 @@
 """Encoded pairs in the scratch folder: a base's tokenizer reads each pairs table once for all stages and workers."""
 
 import functools
-import hashlib
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,23 +10,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from more_repro import tables
-from more_repro.lm.bases import fingerprint as base_fingerprint
 from more_repro.lm.bases import load_tokenizer
 from more_repro.records import PreferencePair, prompt_from_json
 from more_repro.reward.encoding import EncodedPairs, TokenSequences, encode_pairs, starts_of
-
-PACKAGE = Path(tables.__file__).parent
-CODE = ("rendering.py", "records.py", "lm/encoding.py", "reward/encoding.py", "reward/encoded_store.py")
-
-
-@dataclass(frozen=True, slots=True)
-class EncodeJob:
-    """One pairs table to encode with one base's tokenizer."""
-
-    base: Path
-    pairs: Path
-    max_length: int
-    scratch: Path
+from more_repro.reward.job import EncodeJob, encoded_path
 
 
 def encoded_pairs(job: EncodeJob) -> EncodedPairs:
@@ -40,14 +24,6 @@ def encoded_pairs(job: EncodeJob) -> EncodedPairs:
     except (SafetensorError, KeyError, ValueError, OSError):
         path.unlink(missing_ok=True)  # a file damaged on disk is made again
         return _load(ensure_encoded(job))
-
-
-def encoded_path(job: EncodeJob) -> Path:
-    """Where the encoded pairs lie; the name is a digest of tokenizer, pairs, length and code."""
-    if not job.pairs.exists():
-        raise tables.TableError(f"{job.pairs}: no such table; `dvc repro` makes it")
-    key = digest([base_fingerprint(job.base), file_digest(job.pairs), str(job.max_length), code_digest(CODE)])
-    return job.scratch / "encoded" / f"{key}.safetensors"
 
 
 def ensure_encoded(job: EncodeJob) -> Path:
@@ -64,21 +40,6 @@ def read_pairs(path: Path) -> list[PreferencePair]:
     columns = (table[name].tolist() for name in ("source", "prompt", "chosen", "rejected"))
     read_prompt = functools.lru_cache(maxsize=None)(prompt_from_json)
     return [PreferencePair(source, read_prompt(prompt), a, b) for source, prompt, a, b in zip(*columns, strict=True)]
-
-
-def digest(parts: Iterable[str]) -> str:
-    """sha256 over parts; JSON keeps their borders apart."""
-    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def code_digest(modules: Iterable[str]) -> str:
-    """sha256 over source files of this package, named relative to it."""
-    return digest(part for name in modules for part in (name, file_digest(PACKAGE / name)))
 
 
 def _save(encoded: EncodedPairs, path: Path) -> None:

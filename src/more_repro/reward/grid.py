@@ -10,13 +10,11 @@ from more_repro import tables
 from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
-from more_repro.reward.encoded_store import EncodeJob, encoded_path, ensure_encoded
-from more_repro.reward.job import TrainJob, TrainResult
-from more_repro.reward.training import train_reward_model
+from more_repro.reward import work
+from more_repro.reward.job import EncodeJob, TrainJob, TrainResult, encoded_path
 from more_repro.workers import run_jobs
 
 MIXTURE = "mixture"
-PRELOAD = ("torch", "transformers.models.gpt_neox.modeling_gpt_neox", "more_repro.reward.training")
 
 
 def model_ids(params: Params, base: str) -> list[RewardModelId]:
@@ -75,7 +73,7 @@ def train_all(params: Params, paths: Paths, base: str, scheme: str) -> dict[str,
     """
     todo = jobs(params, paths, base, scheme)
     encode_tables(params, paths, base, [path for job in todo for path in job.pairs])
-    results = run_jobs(train_reward_model, todo, f"reward models of {base}, {scheme}", PRELOAD)
+    results = run_jobs(work.train, todo, f"reward models of {base}, {scheme}", work.PRELOAD)
     log = tables.check(pd.concat([log_rows(result) for result in results]), "training_log")
     tables.write(log, paths.training_log(base, scheme), "training_log")
     summary = pd.DataFrame([_summary_row(result) for result in results])
@@ -86,7 +84,7 @@ def encode_tables(params: Params, paths: Paths, base: str, pairs: Sequence[Path]
     """Encode pairs tables once for all workers of this and later stages; one job per distinct table, in order."""
     todo = [EncodeJob(paths.base(base), path, params.rm.max_length, paths.scratch) for path in dict.fromkeys(pairs)]
     missing = [job for job in todo if not encoded_path(job).exists()]
-    run_jobs(ensure_encoded, missing, f"tokens of {base}", PRELOAD)
+    run_jobs(work.encode, missing, f"tokens of {base}", work.PRELOAD)
     return todo
 
 

@@ -9,10 +9,10 @@ from more_repro import tables
 from more_repro.params import Params, Scheme
 from more_repro.paths import Paths
 from more_repro.records import RewardModelId
+from more_repro.reward import work
 from more_repro.reward.grid import log_rows
 from more_repro.reward.job import TrainJob
 from more_repro.reward.scoring import score_texts
-from more_repro.reward.training import train_reward_model
 
 SCHEME = Scheme(weighting="uniform", trained_on="mixture", alpha=1.0, normalization="none")
 
@@ -22,13 +22,13 @@ def train_held_out(params: Params, paths: Paths) -> pd.DataFrame:
 
     It lies in the scratch folder: `score_responses` finds it there, or makes it again.
     """
-    return tables.check(log_rows(train_reward_model(_job(params, paths))), "training_log")
+    return tables.check(log_rows(work.train(_job(params, paths))), "training_log")
 
 
 def score_responses(params: Params, paths: Paths, responses: pd.DataFrame) -> pd.Series:
     """Rewards of responses (columns prompt as JSON, response) by the held-out model, on the responses' index."""
     job = _job(params, paths)
-    train_reward_model(job)  # a look-up by fingerprint, where it is trained
+    work.train(job)  # a look-up by fingerprint, where it is trained
     columns = responses["prompt"].tolist(), responses["response"].tolist()
     rewards = score_texts(params, paths, [job.model], *columns, model_paths={job.model: job.out})
     return pd.Series(rewards[job.model], index=responses.index, name="score")

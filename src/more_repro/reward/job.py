@@ -1,22 +1,23 @@
-"""What a training needs, what it reports, and the fingerprint that says when its result may be reused."""
+"""What workers are asked for and report, and the names under which results may be reused. Light to import."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
-from more_repro.lm.bases import fingerprint as base_fingerprint
-from more_repro.lm.device import pick_device
+from more_repro import tables
+from more_repro.lm.base_files import fingerprint as base_fingerprint
 from more_repro.params import RewardModelParams, Scheme
 from more_repro.records import RewardModelId
-from more_repro.reward.encoded_store import code_digest, digest
+from more_repro.reward.keys import code_digest, digest, file_digest
 from more_repro.reward.weighting import MODULES
 
 _CODE = (
-    *("rendering.py", "lm/encoding.py", "lm/bases.py"),
+    *("rendering.py", "lm/encoding.py", "lm/bases.py", "lm/base_files.py"),
     *(f"reward/{name}.py" for name in ("encoding", "model", "objective", "optimizer", "plan", "step", "training")),
 )
+_ENCODING_CODE = ("rendering.py", "records.py", "lm/encoding.py", "reward/encoding.py", "reward/encoded_store.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,47 @@ class TrainResult:
     log: dict[str, list[Any]] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class EncodeJob:
+    """One pairs table to encode with one base's tokenizer."""
+
+    base: Path
+    pairs: Path
+    max_length: int
+    scratch: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PairsJob:
+    """Score pairs tables with one model. path: the trained model, or None for the base's untrained head."""
+
+    model: RewardModelId
+    path: Path | None
+    parts: tuple[EncodeJob, ...]
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesJob:
+    """Score token sequences with one model: flat (sum of lengths,), lengths (n,)."""
+
+    model: RewardModelId
+    path: Path | None
+    base: Path
+    flat: np.ndarray
+    lengths: np.ndarray
+    precision: str
+
+
 def fingerprint(job: TrainJob) -> str:
     """sha256 of all that this model's numbers depend on: params, pairs, base, and the code of its own weighting only.
 
     Left out: where files lie, how often checkpoints are written, and which other models a sweep asks for.
     """
+    import torch  # here, in the worker: a process that only hands out jobs starts in half the time without it
+
+    from more_repro.lm.device import pick_device
+
     params = job.rm.model_dump(exclude={"sweep", "checkpoint_steps"})
     weighting = [f"reward/weighting/{name}" for name in MODULES[job.scheme.weighting]]
     return digest(
@@ -77,3 +114,11 @@ def fingerprint(job: TrainJob) -> str:
             code_digest([*_CODE, *weighting]),
         ]
     )
+
+
+def encoded_path(job: EncodeJob) -> Path:
+    """Where the encoded pairs lie; the name is a digest of tokenizer, pairs, length and code."""
+    if not job.pairs.exists():
+        raise tables.TableError(f"{job.pairs}: no such table; `dvc repro` makes it")
+    key = digest([base_fingerprint(job.base), file_digest(job.pairs), str(job.max_length), code_digest(_ENCODING_CODE)])
+    return job.scratch / "encoded" / f"{key}.safetensors"

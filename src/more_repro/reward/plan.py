@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
-from more_repro.reward.encoded_store import EncodeJob, encoded_pairs
+from more_repro.reward.encoded_store import encoded_pairs
 from more_repro.reward.encoding import EncodedPairs, TokenSequences, join
-from more_repro.reward.job import TrainJob
+from more_repro.reward.job import EncodeJob, TrainJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What a worker does to score: load one model, run it over distinct sequences, give rewards back."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,31 +8,10 @@ import torch
 from more_repro.lm.bases import load_sequence_classifier
 from more_repro.lm.device import pick_device, pinned_threads
 from more_repro.records import RewardModelId
-from more_repro.reward.encoded_store import EncodeJob, encoded_pairs
+from more_repro.reward.encoded_store import encoded_pairs
 from more_repro.reward.encoding import TokenSequences, join
+from more_repro.reward.job import PairsJob, SamplesJob
 from more_repro.reward.model import load_reward_model, on_device, score
-
-
-@dataclass(frozen=True, slots=True)
-class PairsJob:
-    """One model over pairs tables. path: the trained model, or None for the base's untrained head."""
-
-    model: RewardModelId
-    path: Path | None
-    parts: tuple[EncodeJob, ...]
-    precision: str
-
-
-@dataclass(frozen=True, slots=True)
-class SamplesJob:
-    """One model over token sequences: flat (sum of lengths,), lengths (n,)."""
-
-    model: RewardModelId
-    path: Path | None
-    base: Path
-    flat: np.ndarray
-    lengths: np.ndarray
-    precision: str
 
 
 def score_pairs_job(job: PairsJob) -> np.ndarray:

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.lm.bases import load_tokenizer
 from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId, Split, prompt_from_json
-from more_repro.reward.encoding import encode_sequences
-from more_repro.reward.grid import PRELOAD, encode_tables, model_ids, model_key, trained_sources
-from more_repro.reward.scorer import PairsJob, SamplesJob, score_pairs_job, score_samples_job
+from more_repro.reward import work
+from more_repro.reward.grid import encode_tables, model_ids, model_key, trained_sources
+from more_repro.reward.job import PairsJob, SamplesJob
 from more_repro.workers import run_jobs
 
 SCORED_SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -36,7 +35,7 @@ def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
         PairsJob(model, _model_path(paths, model), tuple(at[part] for part in parts), params.rm.precision)
         for model, parts in todo.items()
     ]
-    rewards = dict(zip(todo, run_jobs(score_pairs_job, pair_jobs, f"scores of {base}", PRELOAD), strict=True))
+    rewards = dict(zip(todo, run_jobs(work.score_pairs, pair_jobs, f"scores of {base}", work.PRELOAD), strict=True))
     pairs = {part: tables.read(paths.pairs(part[1], part[0]), "pairs") for part in every}
     frames = [_frame(model, rewards[model], todo[model], pairs) for model in todo]
     frames += [_frame(model, _mean(rewards, singles), every, pairs) for model, singles in _averages(params, base)]
@@ -76,6 +75,9 @@ def score_texts(
 
     model_paths: where a model lies that is none of the grid (a judge's).
     """
+    from more_repro.lm.bases import load_tokenizer
+    from more_repro.reward.encoding import encode_sequences
+
     encoded = {}
     for base in dict.fromkeys(model.base for model in models if model != LENGTH):
         read = {prompt: prompt_from_json(prompt) for prompt in dict.fromkeys(prompts)}
@@ -92,7 +94,7 @@ def score_texts(
         )
         for model in networks
     ]  # fmt: skip
-    found = run_jobs(score_samples_job, todo, "scores of samples", PRELOAD)
+    found = run_jobs(work.score_samples, todo, "scores of samples", work.PRELOAD)
     rewards = {model: values[encoded[model.base][2]] for model, values in zip(networks, found, strict=True)}
     if LENGTH in models:
         rewards[LENGTH] = np.array([_words(response) for response in responses], dtype=np.float64)

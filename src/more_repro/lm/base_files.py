@@ -1,0 +1,38 @@
+"""Where a base lies and what its files say, without loading it: light to import."""
+
+import hashlib
+import json
+from pathlib import Path
+
+
+def write_pointer(out: Path, kind: str, location: str | None, revision: str | None) -> None:
+    """Write out/base.json: a `local` base lies in the folder, a `hub` base at its id and commit."""
+    part = out / ".base.json.part"
+    part.write_text(json.dumps({"kind": kind, "location": location, "revision": revision}) + "\n", encoding="utf-8")
+    part.replace(out / "base.json")
+
+
+def origin(path: Path) -> tuple[str, str | None]:
+    """What from_pretrained is asked for: a folder, or a hub id with its commit."""
+    pointer = _pointer(path)
+    if pointer["kind"] == "local":
+        return str(path), None
+    return str(pointer["location"]), pointer["revision"]
+
+
+def fingerprint(path: Path) -> str:
+    """16 hex digits that change with the base: the files' bytes, or for a hub model its name and commit."""
+    pointer = _pointer(path)
+    hasher = hashlib.sha256(json.dumps([pointer["location"], pointer["revision"]]).encode())
+    folder = Path(pointer["location"] or path)
+    if folder.is_dir():
+        for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+            hasher.update(hashlib.sha256(file.read_bytes()).digest())
+    return hasher.hexdigest()[:16]
+
+
+def _pointer(path: Path) -> dict[str, str | None]:
+    file = Path(path) / "base.json"
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: no such base; `dvc repro` makes it")
+    return json.loads(file.read_text(encoding="utf-8"))

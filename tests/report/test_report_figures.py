@@ -3,13 +3,21 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from report_params import SMALL, SOURCES, odd_params
 from synthetic_study import study
 
 from more_repro import tables
 from more_repro.params import load_params
-from more_repro.report import alignment_figures, calibration_figures, margin_figures, reward_figures, style
+from more_repro.report import (
+    alignment_figures,
+    calibration_figures,
+    margin_figures,
+    reward_figures,
+    scheme_figures,
+    style,
+)
 from more_repro.report.catalogue import SECTIONS
 from more_repro.report.rows import first_seed, of_regime, subset_size, whole
 from more_repro.report.study import Study
@@ -148,3 +156,37 @@ def test_odd_params_are_valid():
 
 def _texts(figure) -> str:
     return " ".join(text.get_text() for text in figure.texts)
+
+
+def test_positions_of_an_svg_are_short_and_its_ids_whole(full_study):
+    figure = reward_figures.fig1_left(full_study["metrics"], "resampled")
+    svg = style.svg_bytes(figure).decode()
+    assert not re.search(r' d="[^"]*\.\d{3}', svg)
+    ids = set(re.findall(r'id="([^"]+)"', svg))
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg)) <= ids
+
+
+@pytest.mark.parametrize("name", ["fig4", "fig6"])
+def test_ece_axes_share_one_scale_from_zero_and_hide_no_point(name, full_study):
+    entry = next(entry for entry in ENTRIES if entry.name == name)
+    axes = [axis for axis in entry.draw(full_study, "resampled").axes if axis.has_data()]
+    limits = {axis.get_ylim() for axis in axes}
+    assert len(limits) == 1
+    low, high = limits.pop()
+    assert low == 0
+    rows = entry.rows(full_study, "resampled")
+    assert high >= rows.loc[rows["base"] != "none", "estimate"].max()
+
+
+def test_a_long_run_draws_every_nth_step_and_its_mean_over_all(full_study):
+    log = full_study["training_log"]
+    one = log[(log["scheme"] == "more") & (log["trained_on"] == "mixture")].drop_duplicates(
+        ["base", "regime", "source"]
+    )
+    long = [one.assign(step=step, loss=float(step)) for step in range(1, 901)]
+    rows = scheme_figures.fig2_rows(pd.concat(long, ignore_index=True), "resampled")
+    steps = sorted(rows["step"].unique())
+    assert len(steps) == 300
+    assert np.diff(steps).tolist() == [3] * 299
+    middle = rows[rows["step"].between(50, 800)]
+    assert np.allclose(middle["loss_mean"], middle["step"])

@@ -193,25 +193,66 @@ def test_summary_json_tells_the_run(report, full_study):
     assert any(claim["high"] is None for claim in told["claims"])
 
 
-@pytest.mark.parametrize(("low", "high", "words"), [(0.90, 0.95, "NOT above"), (0.10, 0.20, "above")])
-def test_length_note_follows_the_numbers(full_study, low, high, words):
-    metrics = full_study["metrics"]
-    rule = (metrics["scheme"] == "length") & (metrics["source"] == "all")
-    changed = metrics.assign(
-        accuracy_low=metrics["accuracy_low"].where(~rule, low),
-        accuracy_high=metrics["accuracy_high"].where(~rule, high),
-    )
-    lines = study.notes(Study.of(full_study.params, full_study.tables | {"metrics": changed}))
-    said = [line for line in lines if "length rule" in line]
-    assert len(said) == 4
-    assert all((words in line) and ((words == "NOT above") == ("NOT" in line)) for line in said)
+def _length_line(study_: Study, accuracy: float, low: float, high: float) -> str:
+    metrics = study_["metrics"]
+    rule = metrics["scheme"] == "length"
+    values = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
+    changed = metrics.assign(**{name: metrics[name].where(~rule, value) for name, value in values.items()})
+    lines = study.notes(Study.of(study_.params, study_.tables | {"metrics": changed}))
+    (line,) = (line for line in lines if "Length rule" in line)
+    return line
+
+
+def test_length_note_follows_the_numbers(full_study):
+    above, below = (_length_line(full_study, *rule) for rule in ((0.5, 0.48, 0.52), (0.92, 0.90, 0.95)))
+    assert "20 of 20 combinations" in above
+    assert "NOT" not in above
+    assert "0 of 20 combinations" in below
+    assert "NOT above" in below
+    assert "resampled tiny helpful" in below
+
+
+def test_length_note_takes_the_better_direction(full_study):
+    """A source whose chosen responses are the shorter ones is as easy for a counter of words."""
+    assert _length_line(full_study, 0.08, 0.05, 0.10) == _length_line(full_study, 0.92, 0.90, 0.95)
 
 
 def test_null_note_counts_what_the_table_holds(full_study):
     metrics = full_study["metrics"]
     inside = metrics.assign(ece=metrics["ece_null_high"])
     lines = study.notes(Study.of(full_study.params, full_study.tables | {"metrics": inside}))
-    assert sum("180 of 180 ECE values" in line for line in lines) == 2
+    assert sum("balanced 180 of 180, resampled 180 of 180" in line for line in lines) == 1
+
+
+def test_regression_note_names_each_reason_once(full_study):
+    rows = full_study["regression"].assign(note="descriptive only: few; other")
+    lines = study.notes(Study.of(full_study.params, full_study.tables | {"regression": rows}))
+    said = [line for line in lines if "descriptive" in line]
+    assert len(said) == 1
+    assert all(data in said[0] for data in rows["data"].unique())
+
+
+def test_captions_are_filled_in(text):
+    assert "{" not in text.partition("</style>")[2]
+    assert "Means over 3 seeds" in text
+    assert "MORE equals multitask there" in text
+
+
+def test_tables_show_groups_intervals_and_no_column_names(text):
+    body = text.partition('<section id="tables"')[2].partition("<section")[0]
+    assert '<th colspan="8" scope="rowgroup">this run, base tiny</th>' in body
+    assert "published: pythia-1.4b" in body
+    headings = [part.partition("<")[0] for part in body.split('<th scope="col"')[1:]]
+    assert not any("_" in heading for heading in headings)
+    assert "more slow" in body
+
+
+def test_intervals_of_a_table_stand_below_their_value():
+    made = html.table(pd.DataFrame({"g": ["a", "a", "b"], "x": ["0.5 [0.4, 0.6]", "1", "<b>"]}), "c", group="g")
+    assert '0.5<span class="small">[0.4, 0.6]</span>' in made
+    assert made.count('scope="rowgroup"') == 2
+    assert made.count("<tbody>") == made.count("</tbody>") == 2
+    assert "<b>" not in made
 
 
 def test_numbers_are_written_as_people_read_them():
@@ -219,6 +260,8 @@ def test_numbers_are_written_as_people_read_them():
     assert interval(0.6713, 0.66, 0.682) == "0.671 [0.660, 0.682]"
     assert number(float("nan")) == "–"
     assert number(np.int64(12345)) == "12,345"
+    assert (number(-0.0001), number(337.974), number(15.48), number(-0.05, 2)) == ("0.000", "338", "15.48", "-0.05")
+    assert interval(4.5, 4.5, 4.5) == "4.500"
     shown = texts(pd.DataFrame({"scheme": ["more"], "x": [0.5], "x_low": [0.4], "x_high": [0.6], "n_seeds": [3.0]}))
     assert shown.to_dict("records") == [{"scheme": "more", "x": "0.500 [0.400, 0.600]", "n_seeds": "3"}]
 

@@ -43,7 +43,8 @@ RULES = {
     f"refuted when wholly below it). {_SEEDS}",
     "C4": f"Parts: MultiTask minus MORE in log mean |margin| on all (> 0, smallest {LOG_MARGIN}); in log mean size of "
     f"outliers, averaged over sources (> 0, smallest {LOG_MARGIN}). {_SEEDS}",
-    "C5": f"Part: slope of MORE's ECE on align over K (< 0, smallest {PER_SOURCE} per source). {_SEEDS}",
+    "C5": f"Part: slope of MORE's ECE on align over K (< 0, smallest {PER_SOURCE} per source); at K = 2 MORE with "
+    f"l2-normalised gradients is MultiTask. {_SEEDS}",
     "C6": "Slope of net win on ECE with accuracy held, within base. Supported: negative with permutation p below "
     f"1 - confidence. Not supported: its fixed-effects interval excludes -{SLOPE:g}. Undecided: neither, or fewer than "
     "12 reward models.",
@@ -101,7 +102,10 @@ def missing(reason: str) -> Finding:
 
 def told(label: str, interval: Interval, digits: int = 3) -> str:
     """An effect with its interval, for a sentence."""
-    text = f"{label} {interval.estimate:+.{digits}f}"
+    # "+ 0.0" after rounding: a small negative number reads +0.000, not -0.000.
+    estimate, low, high = (
+        f"{round(x, digits) + 0.0:+.{digits}f}" for x in (interval.estimate, interval.low, interval.high)
+    )
     if interval.low != interval.low:
-        return f"{text} (no interval: too few replicates)"
-    return f"{text} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
+        return f"{label} {estimate} (no interval: too few replicates)"
+    return f"{label} {estimate} [{low}, {high}]"

@@ -1,7 +1,8 @@
-"""Aligned policies: win rates against calibration (Fig 7), the regression and its power."""
+"""Alignment against calibration: the regression, its coefficients by every method, and its power."""
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -28,43 +29,6 @@ def fig7_rows(
 
 
 @style.styled
-def fig7(
-    win_rates: pd.DataFrame,
-    metrics: pd.DataFrame,
-    regime: str | None = None,
-    opponent: str = "sft",
-    source: str = "all",
-) -> Figure:
-    """Win rate of each aligned policy against an opponent, against the ECE of its reward model; net win beside it.
-
-    Intervals of the net win are over prompts. A tie is no win.
-    """
-    rows = need(
-        fig7_rows(win_rates, metrics, regime, opponent, source), f"no aligned policy was judged against {opponent}"
-    )
-    figure, axes = style.grid(2, 2, 3.3)
-    for axis, column in zip(axes, ("win", "net"), strict=True):
-        for row in rows.to_dict("records"):
-            if column == "net" and np.isfinite(row["net_low"]):
-                axis.vlines(
-                    row["ece"],
-                    row["net_low"],
-                    row["net_high"],
-                    color=style.scheme_colour(row["scheme"]),
-                    alpha=0.35,
-                    linewidth=1.2,
-                )
-            _mark(axis, row["ece"], row[column], row, bases_of(rows))
-        axis.set(xlabel="ECE of the reward model on the alignment sources")
-        axis.locator_params(axis="x", nbins=6)
-    axes[0].set(ylabel=f"win rate against {opponent}")
-    axes[1].set(ylabel=f"win − lose against {opponent}")
-    axes[1].axhline(0, color=style.INK, linewidth=0.9, linestyle="--")
-    style.legend_below(figure, _handles(rows), 4)
-    return figure
-
-
-@style.styled
 def regression(
     design: pd.DataFrame, outcome: str = "net_win", regressor: str = "ece", control: str = "accuracy"
 ) -> Figure:
@@ -82,18 +46,18 @@ def regression(
     x, y = (_residual(rows, column, control) for column in (regressor, outcome))
     figure, (axis,) = style.grid(1, 1, 3.6)
     for place, row in enumerate(rows.to_dict("records")):
-        _mark(axis, float(x[place]), float(y[place]), row, bases_of(rows))
+        mark(axis, float(x[place]), float(y[place]), row, bases_of(rows))
     if float(x @ x) > 1e-12:
         ends = np.array([x.min(), x.max()])
         axis.plot(ends, ends * float(x @ y) / float(x @ x), color=style.INK, linewidth=1.1, linestyle="--")
     for line in (axis.axhline, axis.axvline):
         line(0, color=style.MUTED, linewidth=0.7)
     axis.set(
-        xlabel=f"{regressor} of the reward model (its part that {control}, base and regime do not explain)",
-        ylabel=f"{outcome} of the policy (likewise)",
+        xlabel=f"{plain(regressor)} of the reward model (what {plain(control)}, base and regime leave unexplained)",
+        ylabel=f"{plain(outcome)} of the policy (likewise)",
     )
-    axis.set_title(f"n = {len(rows)} reward models; dashed: least squares, see the table for its interval")
-    style.legend_below(figure, _handles(rows), 6)
+    axis.set_title(f"n = {len(rows)} reward models; dashed: least squares, its interval is among the coefficients")
+    style.legend_below(figure, handles(rows), 6)
     return figure
 
 
@@ -118,14 +82,10 @@ def coefficients(table: pd.DataFrame, term: str = "ece") -> Figure:
     """Every method's coefficient of one term with its interval; a panel for each analysis of this run and the paper."""
     rows = need(coefficient_rows(table, term), f"no regression with the term {term!r}")
     panels = list(dict.fromkeys(zip(rows["data"], rows["outcome"], strict=True)))
-    figure, axes = style.grid(len(panels), 1, 0.22 * int(rows.groupby(["data", "outcome"]).size().max()) + 0.7)
+    figure, axes = style.grid(len(panels), 1, 0.2 * int(rows.groupby(["data", "outcome"]).size().max()) + 0.6)
     for axis, (data, outcome) in zip(axes, panels, strict=True):
         part = rows[(rows["data"] == data) & (rows["outcome"] == outcome)].reset_index(drop=True)
-        for place, row in part.iterrows():
-            finite = np.isfinite(row["low"]) and np.isfinite(row["high"])
-            if finite:
-                axis.hlines(-int(str(place)), row["low"], row["high"], color=style.scheme_colour("more"))
-            axis.plot([row["estimate"]], [-int(str(place))], "o" if finite else "x", color=style.scheme_colour("more"))
+        _intervals(axis, part)
         axis.axvline(0, color=style.INK, linewidth=0.9, linestyle="--")
         labels = [
             style.short(m, 44) + ("" if np.isnan(p) else f"  p = {p:.3f}")
@@ -133,8 +93,29 @@ def coefficients(table: pd.DataFrame, term: str = "ece") -> Figure:
         ]
         axis.set_yticks([-n for n in range(len(part))], labels)
         axis.set_ylim(0.6 - len(part), 0.6)
-        axis.set_title(f"{style.short(data, 30)}: {style.short(outcome, 30)} on {term}, n = {int(part['n'].max())}")
+        axis.set_title(f"{style.short(data, 30)}: {plain(outcome)} on {plain(term)}, n = {int(part['n'].max())}")
+    figure.supxlabel(f"change of the outcome per unit of {plain(term)} (arrow: the interval goes on)", fontsize=9)
     return figure
+
+
+def _intervals(axis: Axes, rows: pd.DataFrame) -> None:
+    """A point and its interval per row; one more than four times as wide as the usual one is cut, with an arrow."""
+    reach = 2.0 * float((rows["high"] - rows["low"]).median())
+    middle, colour = float(rows["estimate"].median()), style.scheme_colour("more")
+    for place, row in enumerate(rows.to_dict("records")):
+        finite = np.isfinite(row["low"]) and np.isfinite(row["high"])
+        if finite:
+            low, high = (min(max(end, middle - reach), middle + reach) for end in (row["low"], row["high"]))
+            axis.hlines(-place, low, high, color=colour)
+            for end, cut, marker in ((low, row["low"], "<"), (high, row["high"], ">")):
+                if end != cut:
+                    axis.plot([end], [-place], marker, color=colour, markersize=5)
+        axis.plot([row["estimate"]], [-place], "o" if finite else "x", color=colour)
+
+
+def plain(name: str) -> str:
+    """A column's name as words."""
+    return style.short(name.replace("_", " ").replace("ece", "ECE"), 40)
 
 
 @style.styled
@@ -146,13 +127,13 @@ def power(table: pd.DataFrame) -> Figure:
     axis.plot(rows["effect"], rows["power"], "o-", color=style.scheme_colour("more"))
     for level, text in ((0.8, "0.8, the usual aim"), (0.05, "0.05, the test's size")):
         axis.axhline(level, color=style.INK, linewidth=0.8, linestyle=":")
-        axis.text(float(rows["effect"].min()), level + 0.02, text, ha="left", fontsize=8, color=style.MUTED)
+        axis.text(float(rows["effect"].max()), level + 0.02, text, ha="right", fontsize=8, color=style.MUTED)
     axis.set(xlabel="true effect (standard deviations within a group)", ylabel="power", ylim=(0, 1.03))
     axis.set_title(f"n = {int(rows['n'].max())} reward models; band: simulation error")
     return figure
 
 
-def _mark(axis, x: float, y: float, row: dict, bases: list[str]) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def mark(axis: Axes, x: float, y: float, row: dict, bases: list[str]) -> None:
     """A point: colour and marker of the scheme, filling of the base."""
     place = bases.index(row["base"]) if row["base"] in bases else 0
     axis.plot(
@@ -166,7 +147,7 @@ def _mark(axis, x: float, y: float, row: dict, bases: list[str]) -> None:  # typ
     )
 
 
-def _handles(rows: pd.DataFrame) -> list[Line2D]:
+def handles(rows: pd.DataFrame) -> list[Line2D]:
     schemes = [
         Line2D(
             [],

@@ -67,16 +67,16 @@ def fig4(seed_summary: pd.DataFrame, metrics: pd.DataFrame, regime: str | None =
     figure, axes = _per_base(rows)
     for axis, base in zip(axes, bases_of(rows), strict=True):
         _dots(axis, of_base(rows, base), _groups(rows), of_base(null, base))
-        axis.set(ylabel="ECE (lower is better)", ylim=(0, None))
+        axis.set(ylabel="ECE (lower is better)")
         axis.set_title(f"base {style.short(base)}")
+    style.from_zero(axes)
     band = Patch(color=style.BAND, label="null band: perfectly calibrated, same n")
     style.legend_below(figure, [*_handles(rows), band], 4)
     return figure
 
 
 def null_rows(metrics: pd.DataFrame, regime: str | None) -> pd.DataFrame:
-    """Null band of each scheme and source, its ends averaged over seeds; single models on their own source are "
-    "`top`."""
+    """Null band of each scheme and source, its ends averaged over seeds; single models on their own source: `top`."""
     rows = of_regime(whole(metrics), regime)
     single = rows["scheme"] == "single"
     rows = rows[~single | (rows["trained_on"] == rows["source"])]
@@ -89,7 +89,7 @@ def null_rows(metrics: pd.DataFrame, regime: str | None) -> pd.DataFrame:
 def _per_base(rows: pd.DataFrame) -> tuple[Figure, list[Axes]]:
     bases = bases_of(rows)
     need(rows[rows["base"] != "none"], "no trained reward model")
-    return style.grid(len(bases), 1, 2.7)
+    return style.grid(len(bases), 1, 2.7, sharey=True)
 
 
 def _groups(rows: pd.DataFrame) -> list[str]:
@@ -173,7 +173,7 @@ def fig6(seed_summary: pd.DataFrame, regime: str | None = None, n_sources: int |
         fig6_rows(seed_summary, regime, count), "no reward model of the first K sources (rm.sweep) in this regime"
     )
     panels = list(dict.fromkeys(zip(rows["base"], rows["source"], strict=True)))
-    figure, axes = style.grid(len(panels), 2, 2.5)
+    figure, axes = style.grid(len(panels), 2, 2.5, sharey=True)
     for axis, (base, source) in zip(axes, panels, strict=True):
         part = rows[(rows["base"] == base) & (rows["source"] == source)]
         for number, scheme in enumerate(s for s in style.scheme_order(part["scheme"]) if s != "single"):
@@ -185,7 +185,8 @@ def fig6(seed_summary: pd.DataFrame, regime: str | None = None, n_sources: int |
         for value in part.loc[part["scheme"] == "single", "estimate"]:
             axis.axhline(value, color=style.scheme_colour("single"), linestyle="--", linewidth=1.4)
         axis.set_title(f"{style.short(base)} · {style.short(source)}")
-        axis.set(xlabel="K, number of mixed sources", ylabel="ECE", xticks=range(2, count + 1), ylim=(0, None))
+        axis.set(xlabel="K, number of mixed sources", ylabel="ECE (lower is better)", xticks=range(2, count + 1))
+    style.from_zero(axes)
     line = Line2D([], [], color=style.scheme_colour("single"), linestyle="--", label="single model of that source")
     style.legend_below(figure, [*_handles(rows[rows["scheme"] != "single"]), line])
     return figure

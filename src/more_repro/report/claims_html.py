@@ -22,15 +22,20 @@ def verdict_section(claims: pd.DataFrame) -> str:
     body = "\n".join(_row(str(claim), part, columns) for claim, part in claims.groupby("claim", sort=True))
     table = (
         '<div class="scroll" role="region" aria-label="Verdicts on the claims" tabindex="0">\n<table class="claims">\n'
-        "<caption><span>Each verdict follows from a rule that was written before the numbers. In brackets: the "
-        "interval of the "
-        f"rule's "
-        f"estimate.</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
+        "<caption><span>Each verdict follows from a rule that was written before the numbers. Below it: the rule's "
+        "first estimate with its interval, and on how many rows it rests; what is estimated is said under the table."
+        f"</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
     )
-    words = claims[["claim", "data", "verdict", "sentence", "rule"]]
-    return table + html.details(
-        "The rule and the sentence behind each verdict", html.table(words, "Rules and sentences", "claims")
-    )
+    words = "\n".join(_words(str(claim), part) for claim, part in claims.groupby("claim", sort=True))
+    return table + html.details("The rule and the sentence behind each verdict", words)
+
+
+def _words(claim: str, part: pd.DataFrame) -> str:
+    """Sentences of one claim, then each rule once, with the data that it judges."""
+    lines = [f"{data}: {sentence}" for data, sentence in zip(part["data"], part["sentence"], strict=True)]
+    rules = part.groupby("rule", sort=False)["data"].agg(", ".join)
+    told = [html.paragraph(f"Rule for {data}. {rule}", "quiet") for rule, data in rules.items()]
+    return f"<h3>{escape(claim)}</h3>\n" + html.bullets(lines, "No sentence.") + "\n".join(told)
 
 
 def _row(claim: str, part: pd.DataFrame, columns: list[str]) -> str:

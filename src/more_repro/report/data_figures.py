@@ -28,7 +28,7 @@ def similarity(table: pd.DataFrame, measure: str = "direction_cosine") -> Figure
         "source_a",
         "source_b",
         centre,
-        measure.replace("_", " "),
+        "cosine" if centre == 0.0 else measure.replace("_", " "),
         f"Sources compared: {measure.replace('_', ' ')}",
     )
 
@@ -38,7 +38,7 @@ def _square(rows: pd.DataFrame, index: str, columns: str, centre: float, label: 
     value, half = (matrix(rows, index, columns, column) for column in ("estimate", "half"))
     figure, (axis,) = style.grid(1, 1, 0.46 * len(value) + 0.9)
     draw_heat_map(axis, value, half, centre, label)
-    axis.set(xlabel=columns.replace("_", " "), ylabel=index.replace("_", " "))
+    axis.set(xlabel="" if columns == "source_b" else "tested on", ylabel="" if index == "source_a" else "trained on")
     axis.set_title(title)
     return figure
 
@@ -61,7 +61,7 @@ def length_rule(table: pd.DataFrame) -> Figure:
         axis.text(
             1.02,
             -place,
-            f"{row['estimate']:.3f}  n = {row['n']}",
+            f"{row['estimate']:.3f}  n = {row['n']:,}",
             transform=axis.get_yaxis_transform(),
             va="center",
             fontsize=8,
@@ -75,10 +75,13 @@ def length_rule(table: pd.DataFrame) -> Figure:
 
 @style.styled
 def word_log_odds(table: pd.DataFrame, top: int = 12) -> Figure:
-    """Words that stand more often in chosen (right) or rejected (left) responses, by z; a panel per source."""
+    """Words that stand more often in chosen (right) or rejected (left) responses, by z; a panel per source.
+
+    top: words of a source, half of them from each side where there are so many.
+    """
     need(table, "no word statistics")
     sources = list(dict.fromkeys(table["source"]))
-    largest = {s: table[table["source"] == s].sort_values("z", key=np.abs, ascending=False).head(top) for s in sources}
+    largest = {s: _both_sides(table[table["source"] == s], top) for s in sources}
     figure, axes = style.grid(len(sources), 3, 0.2 * max(len(part) for part in largest.values()) + 0.6, sharex=True)
     for axis, (source, part) in zip(axes, largest.items(), strict=True):
         words = part.sort_values("z")
@@ -91,6 +94,14 @@ def word_log_odds(table: pd.DataFrame, top: int = 12) -> Figure:
         axis.grid(visible=False, axis="y")
     figure.supxlabel("z of the log odds: left rejected, right chosen (grey: |z| < 2)", fontsize=9)
     return figure
+
+
+def _both_sides(words: pd.DataFrame, top: int) -> pd.DataFrame:
+    """The words of largest |z|, at most `top` of them and, where the other side has as many, half of each sign."""
+    ranked = words.sort_values("z", key=np.abs, ascending=False, kind="stable")
+    right, left = ranked[ranked["z"] > 0], ranked[ranked["z"] <= 0]
+    n_right = min(len(right), max(top // 2, top - len(left)))
+    return pd.concat([right.head(n_right), left.head(top - n_right)])
 
 
 @style.styled
@@ -112,7 +123,7 @@ def passes(table: pd.DataFrame) -> Figure:
             axis.text(
                 row["mean_passes"],
                 -place,
-                f"  {row['unique_pairs']} pairs × {row['mean_passes']:.1f}",
+                f"  {row['unique_pairs']:,} pairs × {row['mean_passes']:.1f}",
                 va="center",
                 fontsize=7.8,
             )

@@ -10,7 +10,7 @@ import pandas as pd
 from more_repro.report import style
 from more_repro.report.catalogue import SECTIONS, Entry
 from more_repro.report.html import Picture
-from more_repro.report.study import Study
+from more_repro.report.study import Study, caption_facts
 
 
 def write_figures(study: Study, folder: Path) -> dict[str, Picture]:
@@ -30,10 +30,13 @@ def write_figures(study: Study, folder: Path) -> dict[str, Picture]:
 def _write_figure(study: Study, entry: Entry, regime: str, name: str, folder: Path) -> Picture:
     figure = entry.draw(study, regime)
     write_bytes(folder / f"{name}.svg", style.svg_bytes(figure))
-    write_table(folder / f"{name}.csv", entry.rows(study, regime))
+    rows = entry.rows(study, regime)
+    # Most bins of a common histogram are empty, and what is not listed is 0.
+    write_table(folder / f"{name}.csv", rows[rows["density"] > 0] if "density" in rows.columns else rows)
     width, height = (round(inches * 96) for inches in figure.get_size_inches())
     where = f" Regime {regime}." if entry.per_regime else ""
-    return Picture(name, entry.title, entry.caption + where, entry.alt, width, height)
+    caption = entry.caption.format(**caption_facts(study), regime=regime)
+    return Picture(name, entry.title, caption + where, entry.alt, width, height)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

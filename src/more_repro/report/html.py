@@ -10,6 +10,13 @@ from latex2mathml.converter import convert
 
 _NUMBER = ' class="n"'
 _NUMERIC = re.compile(r"[-−–0-9.,\[\] ]*")
+_INTERVAL = re.compile(r"([-−0-9.,]+) (\[[-−0-9., ]+\])")
+_HEADINGS = {
+    "net": "net win", "p_holm": "Holm p", "n_seeds": "seeds", "n_pairs": "pairs", "n_prompts": "prompts",
+    "n_groups": "groups", "n_invalid": "invalid", "positive_count": "above: count", "positive_mean": "above: mean",
+    "negative_count": "below: count", "negative_mean": "below: mean", "wall_s": "wall time, s",
+    "peak_rss_mib": "peak memory, MiB", "peak_gpu_mib": "peak GPU memory, MiB", "mean": "mean accuracy",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +50,40 @@ def bullets(lines: Sequence[str], empty: str) -> str:
     return "<ul>\n" + "\n".join(f"<li>{escape(line)}</li>" for line in lines) + "\n</ul>"
 
 
-def table(rows: pd.DataFrame, caption: str, css: str = "") -> str:
-    """A table of texts; its first column heads the rows, its columns keep their names with underscores as spaces."""
+def table(rows: pd.DataFrame, caption: str, css: str = "", group: str | None = None) -> str:
+    """A table of texts; its first column heads the rows, its columns keep their names with underscores as spaces.
+
+    group: a column that is not shown but heads each run of equal values. Intervals stand in small print below.
+    """
     label = escape(caption, quote=True)
-    kinds = [_NUMBER if all(_NUMERIC.fullmatch(str(v)) for v in rows[c]) else "" for c in rows.columns]
-    names = [escape(str(c).replace("_", " ")) for c in rows.columns]
-    head = "".join(f'<th scope="col"{k}>{c}</th>' for c, k in zip(names, kinds, strict=True))
-    lines = []
-    for row in rows.itertuples(index=False, name=None):
-        first, *rest = [escape(str(value)) for value in row]
-        lines.append(
-            f'<tr><th scope="row">{first}</th>'
-            + "".join(f"<td{k}>{v}</td>" for v, k in zip(rest, kinds[1:], strict=True))
-            + "</tr>"
-        )
-    body = "\n".join(lines) or f'<tr><td colspan="{len(rows.columns)}">no rows in this run</td></tr>'
+    shown = rows if group is None else rows.drop(columns=group)
+    kinds = [_NUMBER if all(_NUMERIC.fullmatch(str(v)) for v in shown[c]) else "" for c in shown.columns]
+    head = "".join(f'<th scope="col"{k}>{_heading(str(c))}</th>' for c, k in zip(shown.columns, kinds, strict=True))
+    heads = [None] * len(rows) if group is None else [str(value) for value in rows[group]]
+    lines: list[str] = []
+    for place, row in enumerate(shown.itertuples(index=False, name=None)):
+        if heads[place] is not None and (place == 0 or heads[place] != heads[place - 1]):
+            name = escape(str(heads[place]))
+            lines.append(f'</tbody>\n<tbody><tr><th colspan="{len(kinds)}" scope="rowgroup">{name}</th></tr>')
+        first, *rest = [_cell(str(value)) for value in row]
+        cells = "".join(f"<td{k}>{v}</td>" for v, k in zip(rest, kinds[1:], strict=True))
+        lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
+    body = "\n".join(lines) or f'<tr><td colspan="{len(kinds)}">no rows in this run</td></tr>'
+    inner = f"<tbody>\n{body}\n</tbody>".replace("<tbody>\n</tbody>\n", "", 1)
     return (
         f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">\n<table{_class(css)}>\n'
-        f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
+        f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n{inner}\n</table>\n</div>"
     )
+
+
+def _heading(name: str) -> str:
+    return escape(_HEADINGS.get(name, re.sub(r"\bece\b", "ECE", name.replace("_", " "))))
+
+
+def _cell(text: str) -> str:
+    """A value as it is, an interval behind it on a line of its own."""
+    found = _INTERVAL.fullmatch(text)
+    return escape(text) if found is None else f'{found.group(1)}<span class="small">{found.group(2)}</span>'
 
 
 def figure(picture: Picture) -> str:

@@ -66,8 +66,8 @@ def fig5(
     """Margins of single, multitask and more on the sources that policies are aligned on."""
     rows = need(fig5_rows(margin_histogram, regime, align_sources), "no margins of single, multitask or more")
     panels = [(b, s) for b in bases_of(rows) for s in dict.fromkeys(rows["source"])]
-    figure, axes = style.grid(len(panels), 2, 2.3)
-    for axis, (base, source) in zip(axes, panels, strict=True):
+    figure, axes = style.grid(len(panels), 2, 2.3, sharex=True)
+    for place, (axis, (base, source)) in enumerate(zip(axes, panels, strict=True)):
         part = rows[(rows["base"] == base) & (rows["source"] == source)]
         for scheme in style.scheme_order(part["scheme"]):
             curve = part[part["scheme"] == scheme].sort_values("bin_low")
@@ -81,9 +81,11 @@ def fig5(
             )
             axis.stairs(curve["density"], edges, color=style.scheme_colour(scheme), fill=True, alpha=0.1)
         axis.axvline(0, color=style.INK, linewidth=0.9)
-        _limit(axis, part)
+        _limit(axis, rows)
         axis.set_title(f"{style.short(base)} · {style.short(source)}")
-        axis.set(xlabel="margin (right of 0: ordered correctly)", ylabel="density", ylim=(0, None))
+        axis.set(ylabel="density", ylim=(0, None))
+        if place >= len(panels) - 2:
+            axis.set(xlabel="margin (right of 0: ordered correctly)")
     style.legend_below(figure, _handles(rows["scheme"]))
     return figure
 
@@ -92,7 +94,7 @@ def _ridges(rows: pd.DataFrame) -> Figure:
     need(rows, "no margins of single-source reward models")
     models = list(dict.fromkeys(rows["model"]))
     panels = list(dict.fromkeys(zip(rows["base"], rows["source"], strict=True)))
-    figure, axes = style.grid(len(panels), 5, 0.34 * len(models) + 0.75, sharey=True)
+    figure, axes = style.grid(len(panels), 5, 0.34 * len(models) + 0.75, sharex=True, sharey=True)
     for axis, (base, source) in zip(axes, panels, strict=True):
         part = rows[(rows["base"] == base) & (rows["source"] == source)]
         for level, model in enumerate(reversed(models)):
@@ -113,7 +115,7 @@ def _ridges(rows: pd.DataFrame) -> Figure:
             )
             axis.plot(centre, level + 0.86 * curve["density"] / top, color=colour, linewidth=1.0)
         axis.axvline(0, color=style.INK, linewidth=0.9)
-        _limit(axis, part)
+        _limit(axis, rows)
         _model_axis(axis, models, 0.3, base, source)
     figure.supxlabel("margin (right of 0: ordered correctly); each curve has its own height", fontsize=9)
     return figure
@@ -123,7 +125,7 @@ def _boxes(rows: pd.DataFrame) -> Figure:
     need(rows, "no margin boxes of single-source reward models")
     models = list(dict.fromkeys(rows["model"]))
     panels = list(dict.fromkeys(zip(rows["base"], rows["source"], strict=True)))
-    figure, axes = style.grid(len(panels), 5, 0.34 * len(models) + 0.75, sharey=True)
+    figure, axes = style.grid(len(panels), 5, 0.34 * len(models) + 0.75, sharex=True, sharey=True)
     level = {model: place for place, model in enumerate(reversed(models))}
     for axis, (base, source) in zip(axes, panels, strict=True):
         part = rows[(rows["base"] == base) & (rows["source"] == source)]

@@ -38,11 +38,12 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
     ]
     return [
         ("comparisons", "Every scheme against multitask",
-         "Difference from multitask of the same base, regime and seed on the same pairs, interval over seeds; p_holm "
-         "is "
-         "corrected within its family", against),
-        ("regression", "Every row of the regression", "Coefficients by outcome, term and method", study["regression"]),
-        ("win_rates", "Win rates of every policy", "Against two opponents; net win with its interval over prompts",
+         "Difference from multitask of the same base, regime and seed on the same pairs, interval over seeds; Holm's p "
+         "is corrected within its family", against),
+        ("regression", "The coefficient of ECE in every regression",
+         "By data, outcome and method; the CSV has the other terms too", study["regression"]),
+        ("win_rates", "Win rates of every policy",
+         "Against two opponents on all prompts, net win with its interval over prompts; the CSV has each source too",
          study["win_rates"].drop(columns=["base", "regime", "scheme", "trained_on", "seed"])),
         ("audit", "What happened to every pair that was read", "Pairs by source, split and reason", study["audit"]),
         ("audit_sources", "Where the pairs come from", "Origin, licence and digest of each source",
@@ -51,41 +52,56 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
 
 
 def _one(name: str, heading: str, caption: str, table: pd.DataFrame) -> str:
+    rows, group = _shown(name, table)
+    digits = _DIGITS | {column: 2 for column in rows.columns if column.startswith("perplexity")}
     return (
         f'<h3 id="table-{escape(name, quote=True)}">{escape(heading)}</h3>\n'
-        + html.table(texts(_named(table), _DIGITS), f"{heading}: {caption}.")
+        + html.table(texts(rows, digits), f"{caption[0].upper()}{caption[1:]}.", group=group)
         + f"\n<p>{html.link(f'tables/{name}.csv', 'Data (CSV)')}</p>"
     )
 
 
-def _named(table: pd.DataFrame) -> pd.DataFrame:
-    """For reading: data and base in one column, the regime left to the caption."""
+def _shown(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+    """The rows and columns that fit a page, and the column that heads groups of rows; the CSV has all."""
+    if name == "regression":
+        named = table["data"] + ": " + table["outcome"].str.replace("_", " ")
+        rows = table.assign(group=named)[table["term"].eq("ece") & table["estimate"].notna()]
+        return rows.drop(columns=["data", "outcome", "term"]), "group"
+    if name == "comparisons":
+        named = "base " + table["base"] + ", regime " + table["regime"]
+        return table.assign(group=named).drop(columns=["base", "regime", "trained_on", "against"]), "group"
+    if name == "win_rates":
+        return table[table["source"] == "all"].drop(columns=["source", "n_invalid"]), None
     if "data" not in table.columns or "base" not in table.columns:
-        return table
-    names = [
-        d if d != THIS_RUN else THIS_RUN if b == "none" else f"{THIS_RUN}: {b}"
-        for d, b in zip(table["data"], table["base"], strict=True)
-    ]
-    rest = table.drop(columns=["data", "base", "regime"], errors="ignore")
-    return pd.concat([pd.DataFrame({"base": names}, index=table.index, dtype="str"), rest], axis=1)
+        return table, None
+    groups = [_group(str(d), str(b)) for d, b in zip(table["data"], table["base"], strict=True)]
+    rest = table.drop(columns=["data", "base", "regime", "n_seeds", "n_pairs", "n_prompts"], errors="ignore")
+    return rest.assign(group=pd.Series(groups, index=table.index, dtype="str")), "group"
+
+
+def _group(data: str, base: str) -> str:
+    """Data and base in one heading; the published names of bases have their points back."""
+    if data != THIS_RUN:
+        return data.replace("_", ".")
+    return "this run, no base of its own" if base == "none" else f"this run, base {base}"
 
 
 def _sizes(table: pd.DataFrame) -> str:
-    """Seeds and pairs that the rows of this run rest on."""
+    """Seeds and pairs that the rows of this run's trained reward models rest on."""
     parts = []
+    ours = table[table["base"].ne("none") & table["data"].eq(THIS_RUN)] if "base" in table.columns else table
     for column, word in (("n_seeds", "seeds"), ("n_pairs", "test pairs"), ("n_prompts", "judged prompts")):
-        values = table[column].dropna() if column in table.columns else pd.Series(dtype="float64")
+        values = ours[column].dropna() if column in ours.columns else pd.Series(dtype="float64")
         if len(values):
             low, high = number(int(values.min())), number(int(values.max()))
             parts.append(f"{word}: {low}" if low == high else f"{word}: {low} to {high}")
-    return "; ".join(parts) or "no rows of this run"
+    return "This run's " + "; ".join(parts) if parts else "No rows of this run"
 
 
 def _outliers(study: Study, table: pd.DataFrame, regime: str) -> str:
     return (
         "outliers of the margin (beyond 1.5 interquartile ranges of the box): count and mean above and below, with "
-        "ECE; "
-        f"regime {regime}, means over seeds. {_sizes(table)}"
+        f"ECE; regime {regime}, means over seeds; single source is the model of that source. {_sizes(table)}"
     )
 
 
@@ -93,13 +109,12 @@ _CAPTIONS: dict[str, Callable[[Study, pd.DataFrame, str], str]] = {
     "table1": lambda s, t, regime: (
         f"reward models and the policies they aligned, regime {regime}. Accuracy and ECE on "
         f"{' and '.join(s.params.align.sources)} pooled (the published ECE is the mean of the two), intervals over "
-        f"seeds; "
-        "perplexity [lowest, highest seed]; win, tie, lose of the row's scheme against multitask, net with its "
-        "interval "
-        f"over prompts. {_sizes(t)}"
+        "seeds; perplexity [lowest, highest seed]; win, tie, lose of the row's scheme against multitask, net win with "
+        f"its interval over prompts. {_sizes(t)}"
     ),
     "table2": lambda s, t, regime: (
-        f"accuracy per source, their mean, and the mean ECE, regime {regime}, intervals over seeds. {_sizes(t)}"
+        f"accuracy per source, their mean, and the mean ECE, regime {regime}, intervals over seeds; top: each source's "
+        f"own single model. {_sizes(t)}"
     ),
     "table3": lambda s, t, regime: (
         "pairs kept of each source, different pairs in the mixture, pairs after resampling, passes over each; "

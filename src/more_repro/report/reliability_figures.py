@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from more_repro.report import style
@@ -29,36 +30,15 @@ def reliability(
 ) -> Figure:
     """Accuracy against confidence with the null band and the number of pairs in each bin; a panel per scheme."""
     rows = need(reliability_rows(table, regime, base, source), "no reliability bins of a mixed reward model")
-    schemes = style.scheme_order(rows["scheme"])
-    figure, axes = style.grid(len(schemes), 4, 2.35, sharex=True, sharey=True)
+    # A raw head's confidences lie in one bin or two, which would set the scale of the counts for all.
+    schemes = [s for s in style.scheme_order(rows["scheme"]) if s != "raw"] or ["raw"]
+    rows = rows[rows["scheme"].isin(schemes)]
+    figure, axes = style.grid(len(schemes), 3, 2.5, sharex=True, sharey=True)
     most = float(rows["n_pairs"].max())
     for axis, scheme in zip(axes, schemes, strict=True):
         part = rows[(rows["scheme"] == scheme) & (rows["n_pairs"] > 0)]
-        lowest = part[part["seed"] == part["seed"].min()].sort_values("bin_low")
-        axis.plot([0.5, 1], [0.5, 1], color=style.MUTED, linewidth=0.9)
-        axis.vlines(lowest["mean_confidence"], lowest["null_low"], lowest["null_high"], color=style.BAND, linewidth=9)
-        axis.bar(
-            lowest["bin_low"],
-            0.15 * lowest["n_pairs"] / most,
-            width=lowest["bin_high"] - lowest["bin_low"],
-            bottom=0.3,
-            align="edge",
-            color=style.scheme_colour(scheme),
-            alpha=0.3,
-            edgecolor=style.CARD,
-        )
-        for row in lowest.to_dict("records"):
-            axis.text((row["bin_low"] + row["bin_high"]) / 2, 0.31, f"{row['n_pairs']}", ha="center", fontsize=6.5)
-        for seed, curve in part.groupby("seed", sort=True):
-            axis.plot(
-                curve["mean_confidence"],
-                curve["accuracy"],
-                style.scheme_marker(scheme),
-                markersize=4.5,
-                color=style.scheme_colour(scheme),
-                alpha=1.0 if seed == part["seed"].min() else 0.45,
-            )
-        axis.set_title(style.scheme_label(scheme), fontsize=9)
+        _panel(axis, part, scheme, most)
+        axis.set_title(style.scheme_name(scheme), fontsize=9)
         axis.set(
             xlim=(0.5, 1.0),
             ylim=(0.3, 1.02),
@@ -66,9 +46,39 @@ def reliability(
             yticks=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
         )
         axis.tick_params(axis="x", labelsize=7.5)
+    named = _POOLED.get(str(rows["source"].iloc[0]), style.short(str(rows["source"].iloc[0])))
+    figure.suptitle(f"base {style.short(rows['base'].iloc[0])}, {named}", x=0.0, ha="left", fontweight="bold")
     figure.supxlabel("confidence (grey: null band; bars and numbers: pairs in the bin, lowest seed)", fontsize=9)
     figure.supylabel("accuracy", fontsize=9)
     return figure
+
+
+def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float) -> None:
+    """Points of every seed; null band and counts, drawn in shares of the largest, of the lowest seed."""
+    lowest = part[part["seed"] == part["seed"].min()].sort_values("bin_low")
+    axis.plot([0.5, 1], [0.5, 1], color=style.MUTED, linewidth=0.9)
+    axis.vlines(lowest["mean_confidence"], lowest["null_low"], lowest["null_high"], color=style.BAND, linewidth=9)
+    axis.bar(
+        lowest["bin_low"],
+        0.15 * lowest["n_pairs"] / most,
+        width=lowest["bin_high"] - lowest["bin_low"],
+        bottom=0.3,
+        align="edge",
+        color=style.scheme_colour(scheme),
+        alpha=0.3,
+        edgecolor=style.CARD,
+    )
+    for row in lowest.to_dict("records"):
+        axis.text((row["bin_low"] + row["bin_high"]) / 2, 0.31, f"{row['n_pairs']}", ha="center", fontsize=6.5)
+    for seed, curve in part.groupby("seed", sort=True):
+        axis.plot(
+            curve["mean_confidence"],
+            curve["accuracy"],
+            style.scheme_marker(scheme),
+            markersize=4.5,
+            color=style.scheme_colour(scheme),
+            alpha=1.0 if seed == part["seed"].min() else 0.45,
+        )
 
 
 def slope_rows(
@@ -108,6 +118,7 @@ def slopes(
     return figure
 
 
+_POOLED = {"all": "all sources pooled", "align": "alignment sources pooled"}
 _AXES = {
     "slope": "calibration slope (1: calibrated; below: over-confident)",
     "overconfidence": "mean confidence − accuracy (0: calibrated)",
@@ -122,6 +133,6 @@ def _labels(rows: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _name(label: tuple[str, str, str], labels: list[tuple[str, str, str]]) -> str:
-    regime, base, scheme = (style.short(part, 14) for part in label)
+    regime, base, scheme = (style.short(part, 14) for part in (*label[:2], style.scheme_name(label[2])))
     several = len({other[0] for other in labels}) > 1
     return f"{regime} · {base} · {scheme}" if several else f"{base} · {scheme}"

@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from more_repro.records import MODEL_KEY
 from more_repro.report import style
 from more_repro.report.rows import first_seed, need, of_regime, one_base, whole
 
-_SMOOTH = 15  # steps; the thin line behind is every step
+_SMOOTH = 15  # steps; the thin line behind is single steps
+_MOST_STEPS = 300  # drawn of each curve; a long run shows every n-th step
 
 # x, y, width, height in units of the panel, and the text. The three ideas stand in the order of a training step.
 _BLOCKS = (
@@ -38,10 +40,21 @@ def fig2_rows(
     base: str | None = None,
     schemes: Sequence[str] = ("more", "more_slow"),
 ) -> pd.DataFrame:
-    """Rows of the lambda panels: one base, the lowest seed, models of the whole mixture."""
+    """Rows of the lambda panels: one base, the lowest seed, models of the whole mixture.
+
+    Columns lambda and loss, and their running means over 15 steps; a run longer than 300 steps keeps every n-th.
+    """
     rows = of_regime(whole(training_log), regime)
     rows = rows[rows["scheme"].isin(list(schemes)) & (rows["trained_on"] == "mixture")]
-    return first_seed(one_base(rows, base))
+    rows = first_seed(one_base(rows, base)).sort_values(["scheme", "source", "step"], kind="stable")
+    curves = rows.groupby(["scheme", "source"], sort=False)
+    means = {
+        f"{c}_mean": curves[c].transform(lambda v: v.rolling(_SMOOTH, center=True, min_periods=1).mean())
+        for c in ("lambda", "loss")
+    }
+    rows = rows.assign(**means)[[*MODEL_KEY, "step", "source", "lambda", "lambda_mean", "loss", "loss_mean"]]
+    every = -(-rows["step"].nunique() // _MOST_STEPS) if len(rows) else 1
+    return rows[rows["step"].rank(method="dense").sub(1) % every == 0].sort_index()
 
 
 @style.styled
@@ -69,7 +82,7 @@ def fig2(
             axis.set(
                 title=f"{style.scheme_label(scheme)}, base {style.short(part['base'].iloc[0])}", xlabel="training step"
             )
-            axis.set(ylim=(0, None))
+        style.from_zero(axes)
         axes[0].set(ylabel="λ (share of the loss)")
         uniform = Line2D([], [], color=style.INK, linestyle=":", label="1/K (multitask)")
         style.legend_below(parts[1], [*_source_handles(names), uniform], 6)
@@ -83,7 +96,7 @@ def training_loss(
     base: str | None = None,
     schemes: Sequence[str] = ("multitask", "more"),
 ) -> Figure:
-    """Loss of each source during training, lowest seed; thin: every step, thick: mean of 15 steps."""
+    """Loss of each source during training, lowest seed; thin: single steps, thick: mean of 15 steps."""
     rows = need(fig2_rows(training_log, regime, base, schemes), "no training log of multitask or more")
     present = style.scheme_order(rows["scheme"])
     names = list(dict.fromkeys(rows["source"]))
@@ -131,9 +144,8 @@ def _trajectories(axis: Axes, rows: pd.DataFrame, column: str, names: Sequence[s
     for number, source in enumerate(names):
         curve = rows[rows["source"] == source].sort_values("step")
         line = style.source_line(number)
-        axis.plot(curve["step"], curve[column], color=line["color"], linewidth=0.6, alpha=0.25)
-        smooth = curve[column].rolling(_SMOOTH, center=True, min_periods=1).mean()
-        axis.plot(curve["step"], smooth, **line)  # type: ignore[arg-type]
+        axis.plot(curve["step"], curve[column], color=line["color"], linewidth=0.5, alpha=0.18)
+        axis.plot(curve["step"], curve[f"{column}_mean"], **line)  # type: ignore[arg-type]
 
 
 def _source_handles(names: Sequence[str]) -> list[Line2D]:

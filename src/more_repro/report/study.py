@@ -8,9 +8,9 @@ import pandas as pd
 from more_repro import tables as schemas
 from more_repro.params import Params
 from more_repro.records import MODEL_KEY
-from more_repro.report.rows import bases_of, data_sets, of_regime, order_tables, whole
+from more_repro.report.rows import data_sets, of_regime, order_tables, whole
 
-NOT_TRAINED = ("raw", "length")
+NOT_TRAINED = ("raw", "length", "averaging")
 
 
 @dataclass(frozen=True)
@@ -63,46 +63,55 @@ def _count(names: object, word: str) -> str:
 
 def notes(study: Study) -> list[str]:
     """What a reader must know before believing a difference: each sentence follows from the tables, or is left out."""
-    found = [*_seeds_note(study)]
-    for regime in study.params.regimes:
-        found += _length_notes(study, regime)
-        found += _null_notes(study, regime)
-    return [*found, *_placebo_note(study), *_regression_notes(study)]
+    return [
+        *_seeds_note(study),
+        *_length_note(study),
+        *_null_note(study),
+        *_placebo_note(study),
+        *_regression_note(study),
+    ]
 
 
-def _length_notes(study: Study, regime: str) -> list[str]:
-    metrics = study["metrics"]
-    rule = metrics[(metrics["scheme"] == "length") & (metrics["source"] == "all")]
-    rows = whole(of_regime(study["seed_summary"], regime))
-    rows = rows[(rows["metric"] == "accuracy") & (rows["source"] == "all") & (rows["trained_on"] == "mixture")]
+def _length_note(study: Study) -> list[str]:
+    """Where the mean accuracy of a base's schemes is not above the length rule, longer or shorter, the better of both.
+
+    The rule's interval is over prompts. Pooled over sources the rule is weak where they disagree on length, so each
+    source is compared on its own.
+    """
+    metrics = data_sets(study["metrics"])
+    rule = metrics[metrics["scheme"] == "length"].drop_duplicates("source")
+    high = np.where(rule["accuracy"] < 0.5, 1 - rule["accuracy_low"], rule["accuracy_high"])
+    limits = dict(zip(rule["source"], high, strict=True))
+    rows = data_sets(whole(study["seed_summary"]))
+    rows = rows[
+        (rows["metric"] == "accuracy") & (rows["trained_on"] == "mixture") & rows["source"].isin(rule["source"])
+    ]
     rows = rows[~rows["scheme"].isin(NOT_TRAINED) & rows["estimate"].notna()]
-    if rule.empty or rows.empty:
-        return []
-    length = rule.iloc[0]
-    ends = f"{length['accuracy']:.3f} [{length['accuracy_low']:.3f}, {length['accuracy_high']:.3f}]"
-    found = []
-    for base in bases_of(rows):
-        mean = float(rows.loc[rows["base"] == base, "estimate"].mean())
-        above = mean > float(length["accuracy_high"])
-        found.append(
-            f"Regime {regime}, base {base}: the mean accuracy of its schemes trained on all sources is {mean:.3f}, "
-            + ("above" if above else "NOT above")
-            + f" the interval of the length rule, {ends}"
-            + ("." if above else ": here a reward model is worth no more than counting words.")
-        )
-    return found
-
-
-def _null_notes(study: Study, regime: str) -> list[str]:
-    rows = data_sets(whole(of_regime(study["metrics"], regime)))
-    rows = rows[(rows["trained_on"] == "mixture") & rows["ece"].notna() & rows["ece_null_high"].notna()]
     if rows.empty:
         return []
-    inside = int((rows["ece"] <= rows["ece_null_high"]).sum())
+    means = rows.groupby(["regime", "base", "source"], sort=False)["estimate"].mean().reset_index()
+    below = means[means["estimate"] <= means["source"].map(limits)]
+    text = (
+        "Length rule (longer or shorter wins, whichever is better on a source): the mean accuracy of the schemes "
+        f"trained on all sources is above its interval on {len(means) - len(below)} of {len(means)} combinations of "
+        "regime, base and source."
+    )
+    names = ", ".join(" ".join(names) for names in zip(below["regime"], below["base"], below["source"], strict=True))
+    return [text + (f" NOT above, and worth no more than counting words: {names}." if names else "")]
+
+
+def _null_note(study: Study) -> list[str]:
+    counts = []
+    for regime in study.params.regimes:
+        rows = data_sets(whole(of_regime(study["metrics"], regime)))
+        rows = rows[(rows["trained_on"] == "mixture") & rows["ece"].notna() & rows["ece_null_high"].notna()]
+        if len(rows):
+            counts.append(f"{regime} {int((rows['ece'] <= rows['ece_null_high']).sum())} of {len(rows)}")
+    if not counts:
+        return []
     return [
-        f"Regime {regime}: {inside} of {len(rows)} ECE values (reward model of all sources x test source) are not "
-        f"above their "
-        "null band, so they show no miscalibration at this number of pairs."
+        "ECE values (reward model of all sources x test source) that are not above their null band, and so show no "
+        f"miscalibration at this number of pairs: {', '.join(counts)}."
     ]
 
 
@@ -132,12 +141,23 @@ def _placebo_note(study: Study) -> list[str]:
     ]
 
 
-def _regression_notes(study: Study) -> list[str]:
+def _regression_note(study: Study) -> list[str]:
+    """Data whose regressions only describe, each reason once."""
     rows = study["regression"]
-    parts = [
-        (d, part.strip(" .")) for d, note in zip(rows["data"], rows["note"], strict=True) for part in note.split(";")
-    ]
-    return [f"Regression, {d}: {part}." for d, part in dict.fromkeys(parts) if part.startswith("descriptive")]
+    found: dict[str, list[str]] = {}
+    for data, note in dict.fromkeys(zip(rows["data"], rows["note"], strict=True)):
+        for part in (part.strip(" .") for part in note.split(";")):
+            if part.startswith("descriptive") and data not in found.setdefault(part, []):
+                found[part].append(data)
+    return [f"Regression, {', '.join(data)}: {part}." for part, data in found.items()]
+
+
+def caption_facts(study: Study) -> dict[str, str]:
+    """What captions fill in: the lowest seed, the number of seeds, test pairs per source."""
+    pairs = data_sets(study["metrics"])["n_pairs"]
+    counts = dict.fromkeys(f"{int(n):,}" for n in (pairs.min(), pairs.max())) if len(pairs) else {"none": None}
+    seeds = study.params.seeds
+    return {"seed": str(min(seeds)), "n_seeds": str(len(seeds)), "n_test": " to ".join(counts)}
 
 
 def finite(value: float) -> float | None:

@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec
@@ -25,7 +26,7 @@ SCHEMES: dict[str, tuple[str, str, str]] = {
     "averaging": ("#E69F00", "P", "averaging"),
     "multitask": ("#D55E00", "s", "multitask"),
     "more": ("#0072B2", "o", "more"),
-    "more_slow": ("#009E73", "D", "more_slow"),
+    "more_slow": ("#009E73", "D", "more slow"),
     "proportional": ("#CC79A7", "^", "proportional"),
     "random": ("#A08A00", "<", "random"),
     "length": ("#22262b", "_", "length rule"),
@@ -119,6 +120,12 @@ def grid(n_panels: int, n_columns: int, height: float, **shared: bool) -> tuple[
     return figure, flat[:n_panels]
 
 
+def from_zero(axes: Iterable[Axes]) -> None:
+    """Let y start at 0, once everything is drawn: a limit set earlier would be that of the first panel."""
+    for axis in axes:
+        axis.set_ylim(bottom=0)
+
+
 def scheme_colour(scheme: str) -> str:
     return SCHEMES[scheme][0] if scheme in SCHEMES else _SPARE[_spare(scheme)]
 
@@ -128,7 +135,13 @@ def scheme_marker(scheme: str) -> str:
 
 
 def scheme_label(scheme: str) -> str:
-    return SCHEMES[scheme][2] if scheme in SCHEMES else scheme
+    """A scheme's name with what it means, for a legend."""
+    return SCHEMES[scheme][2] if scheme in SCHEMES else short(scheme)
+
+
+def scheme_name(scheme: str) -> str:
+    """A scheme's name alone, for ticks and tables."""
+    return SCHEMES[scheme][2].partition(" (")[0] if scheme in SCHEMES else scheme
 
 
 def _spare(scheme: str) -> int:
@@ -162,11 +175,21 @@ def legend_below(figure: Figure, handles: list, columns: int = 5, title: str | N
 
 
 def svg_bytes(figure: Figure) -> bytes:
-    """The figure as SVG: equal figures give equal bytes (no date, salted ids)."""
+    """The figure as SVG: equal figures give equal bytes (no date, salted ids), positions to a hundredth of a point."""
     buffer = io.BytesIO()
     with mpl.rc_context(_RC):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    text = re.sub(rb"\n\s+", b"\n", buffer.getvalue())
+    return _POSITIONS.sub(lambda found: _LONG.sub(_rounded, found.group()), text)
+
+
+# Paths and places only: ids may hold digits too, and scales need all of theirs.
+_POSITIONS = re.compile(rb' (?:d|x|y|x1|x2|y1|y2|points)="[^"]*"|translate\([^)]*\)')
+_LONG = re.compile(rb"-?\d+\.\d{3,}")
+
+
+def _rounded(found: re.Match[bytes]) -> bytes:
+    return f"{float(found.group()):.2f}".rstrip("0").rstrip(".").encode()
 
 
 def png_bytes(figure: Figure, dpi: int = 144) -> bytes:

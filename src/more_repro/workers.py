@@ -45,7 +45,7 @@ def run_jobs(
     context.set_forkserver_preload(list(preload))
     counter = context.Value("i", 0)
     progress = Progress(label, len(jobs), unit="jobs")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(counter, os.getpid())) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(counter,)) as pool:
         futures = {pool.submit(function, job): number for number, job in enumerate(jobs)}
         results: dict[int, Result] = {}
         try:
@@ -60,17 +60,15 @@ def run_jobs(
     return [results[number] for number in range(len(jobs))]
 
 
-def die_with_parent(parent: int | None = None) -> None:
-    """Ask the kernel to end this process when its parent ends, so that a killed run leaves nothing behind."""
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends, so that a killed run leaves nothing behind."""
     if sys.platform != "linux":
         return
     pr_set_pdeathsig = 1
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    if parent is not None and os.getppid() == 1:
-        os._exit(1)
 
 
-def _start_worker(counter, owner: int) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _start_worker(counter) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     die_with_parent()
     with counter.get_lock():
         number = counter.value

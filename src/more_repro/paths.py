@@ -62,6 +62,11 @@ class Paths:
         return self.data / "html" / f"{stage}.html"
 
     @property
+    def pruned(self) -> Path:
+        """Mark that the folders hold the grid of the params and no more."""
+        return self.data / "pruned.txt"
+
+    @property
     def report(self) -> Path:
         return self.data / "report"
 

@@ -11,6 +11,10 @@ from more_repro.paths import Paths, stage_names
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Stages that run no notebook.
+APART = ("code", "prune", "publish")
+
+
 def resolved_stages(profile: str) -> dict[str, dict]:
     """dvc.yaml with its templates filled from a preset, for the few forms it uses."""
     params = load_params(ROOT / "params" / f"{profile}.yaml")
@@ -44,9 +48,9 @@ def resolved_stages(profile: str) -> dict[str, dict]:
 def test_every_notebook_stage_of_the_pipeline_is_named(profile: str) -> None:
     params = load_params(ROOT / "params" / f"{profile}.yaml")
     stages = resolved_stages(profile)
-    assert tuple(name for name in stages if name not in ("code", "publish")) == stage_names(params)
+    assert tuple(name for name in stages if name not in APART) == stage_names(params)
     for name, stage in stages.items():
-        if name not in ("code", "publish"):
+        if name not in APART:
             assert f"--stage {name}" in " ".join(stage["cmd"].split())
 
 
@@ -74,9 +78,19 @@ def test_outputs_are_made_by_paths() -> None:
 def test_nothing_expensive_is_uncached() -> None:
     for name, stage in resolved_stages("small").items():
         uncached = [out for out in stage["outs"] if isinstance(out, dict)]
-        assert bool(uncached) == (name == "publish"), name
+        assert bool(uncached) == (name in ("prune", "publish")), name
+
+
+@pytest.mark.parametrize("profile", ["tiny", "small"])
+def test_whoever_reads_a_folder_of_several_stages_waits_until_it_is_pruned(profile: str) -> None:
+    stages = resolved_stages(profile)
+    outs = [out for stage in stages.values() for out in stage["outs"] if isinstance(out, str)]
+    for name, stage in stages.items():
+        folders = [dep for dep in stage.get("deps", []) if any(out.startswith(f"{dep}/") for out in outs)]
+        waits = f"data/{profile}/pruned.txt" in stage.get("deps", [])
+        assert waits or not folders, (name, folders)
 
 
 def test_no_stage_depends_on_an_executed_notebook() -> None:
     for name, stage in resolved_stages("small").items():
-        assert not [dep for dep in stage["deps"] if dep.startswith("data/") and dep.endswith(".ipynb")], name
+        assert not [dep for dep in stage.get("deps", []) if dep.startswith("data/") and dep.endswith(".ipynb")], name

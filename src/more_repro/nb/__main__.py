@@ -1,4 +1,4 @@
-"""The commands: run, digest, deps, normalise, use, doctor, lock. Each imports what it needs when it is called."""
+"""The commands: run, digest, prune, deps, normalise, use, doctor, lock. Each imports what it needs when called."""
 
 import argparse
 import os
@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     digest = commands.add_parser("digest", help="write the digest of each notebook's code")
     digest.add_argument("notebooks", type=Path, nargs="+")
     digest.add_argument("--out-dir", type=Path, required=True)
+    commands.add_parser("prune", help="delete outputs of bases and schemes that the params no longer ask for")
     deps = commands.add_parser("deps", help="hold the deps of dvc.yaml to the imports of the notebooks")
     deps.add_argument("--write", action="store_true", help="edit dvc.yaml")
     normalise = commands.add_parser("normalise", help="bring notebooks into the form that git holds")
@@ -72,6 +73,17 @@ def _digest(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _prune(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.prune import prune
+    from more_repro.params import load_params
+    from more_repro.paths import Paths
+
+    params = load_params()
+    for path in prune(params, Paths(params.profile)):
+        warn(f"deleted {path}: not in params.yaml (DVC's cache keeps it)")
+    return 0
+
+
 def _deps(chosen: argparse.Namespace) -> int:
     from more_repro.nb.stage_deps import compare, rewrite
 
@@ -113,6 +125,7 @@ def _lock(chosen: argparse.Namespace) -> int:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "digest": _digest,
+    "prune": _prune,
     "deps": _deps,
     "normalise": _normalise,
     "use": _use,

@@ -167,7 +167,8 @@ def test_going_back_is_restored_from_the_cache(workspace: Workspace, uninterrupt
     shutil.copy(workspace.folder / "params" / "tiny.yaml", workspace.folder / "params.yaml")
     ran = stages_run(workspace.repro())
     assert not [stage for stage in ran if stage.startswith(HEAVY)], ran
-    assert workspace.locked() == uninterrupted
+    now = workspace.locked()  # dvc.lock keeps the entries of stages that left the grid
+    assert {path: now[path] for path in uninterrupted} == uninterrupted
 
 
 def test_switching_the_profile_and_back_is_restored_from_the_cache(workspace: Workspace) -> None:

@@ -184,7 +184,14 @@ def test_seed_summary_means_and_top(metrics, stats):
     length = one(summary, scheme="length", source="all", metric="ece")
     assert length["n_seeds"] == 0
     assert np.isnan(length["estimate"])
-    assert np.isnan(one(summary, scheme="length", source="all", metric="accuracy")["low"])
+    rule = metrics[metrics["scheme"] == "length"].set_index("source")
+    pooled = one(summary, scheme="length", source="all", metric="accuracy")
+    assert (pooled["low"], pooled["high"]) == (rule.loc["all", "accuracy_low"], rule.loc["all", "accuracy_high"])
+    plain = rule.drop(index=[name for name in ("all", "align") if name in rule.index])
+    mean = one(summary, scheme="length", source="mean", metric="accuracy")
+    half = np.sqrt(((plain["accuracy_high"] - plain["accuracy"]) ** 2).sum()) / len(plain)
+    assert mean["high"] == pytest.approx(plain["accuracy"].mean() + half)
+    assert mean["low"] < mean["estimate"] < mean["high"]
 
 
 def test_comparisons_are_paired_and_holm_is_within_the_family(metrics, stats):

@@ -18,6 +18,7 @@ METRICS = (
 MEAN = "mean"  # plain mean over sources: the paper's avg and ECE columns of Table 2
 TOP = "top"  # each single model on its own source
 EACH = "each"  # trained_on of the scheme top
+RULE = "length"
 _MODELS = [name for name in MODEL_KEY if name != "seed"]
 
 
@@ -48,8 +49,10 @@ def seed_summary(metrics: pd.DataFrame, stats: Stats) -> pd.DataFrame:
 
     n_seeds: seeds where the metric is defined (the others do not enter the mean); 0 = NaN row.
     n_pairs: test pairs of one seed, the fewest. One seed: no interval. Base and seed vary together where the params
-    say so, test pairs do not: the interval is over training.
+    say so, test pairs do not: the interval is over training. The length rule is not trained: its accuracy has the
+    interval over prompts, and its mean over sources that of a mean of independent accuracies.
     """
+    over_prompts = _rule_intervals(metrics)
     rows: list[dict[str, Any]] = []
     groups = per_seed(metrics).groupby([*_MODELS, "source", "metric"], sort=True)
     for key, group in groups:
@@ -63,5 +66,21 @@ def seed_summary(metrics: pd.DataFrame, stats: Stats) -> pd.DataFrame:
                 "n_seeds": values.size,
                 "n_pairs": int(group["n_pairs"].min()),
             }
+            | (over_prompts.get((str(key[-2]), str(key[-1])), {}) if RULE in key else {})
         )
     return tables.check(pd.DataFrame(rows), "seed_summary")
+
+
+def _rule_intervals(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    """Limits of the length rule's accuracy over prompts, by (source, metric)."""
+    rows = metrics[metrics["scheme"] == RULE].set_index("source")
+    value, low, high = (rows[name].astype(np.float64) for name in ("accuracy", "accuracy_low", "accuracy_high"))
+    limits = {
+        (str(source), "accuracy"): {"low": float(low[source]), "high": float(high[source])} for source in rows.index
+    }
+    plain = [source for source in rows.index if source not in POOLS]
+    if plain:
+        mean, below, above = value[plain].mean(), (value - low)[plain], (high - value)[plain]
+        halves = (float(np.sqrt((half**2).sum())) / len(plain) for half in (below, above))
+        limits[MEAN, "accuracy"] = {"low": mean - next(halves), "high": mean + next(halves)}
+    return limits

@@ -113,8 +113,8 @@ _CAPTIONS: dict[str, Callable[[Study, pd.DataFrame, str], str]] = {
         f"its interval over prompts. {_sizes(t)}"
     ),
     "table2": lambda s, t, regime: (
-        f"accuracy per source, their mean, and the mean ECE, regime {regime}, intervals over seeds; top: each source's "
-        f"own single model. {_sizes(t)}"
+        f"accuracy per source, their mean, and the mean ECE, regime {regime}, intervals over seeds (the length rule's "
+        f"over prompts); top: each source's own single model. {_sizes(t)}"
     ),
     "table3": lambda s, t, regime: (
         "pairs kept of each source, different pairs in the mixture, pairs after resampling, passes over each; "

@@ -105,7 +105,11 @@ def _cost(runs: Sequence[dict[str, Any]]) -> str:
     for column in rows.columns.drop("stage"):
         rows[column] = pd.to_numeric(rows[column]).astype("float64")
     shown = texts(rows, default=1)
-    caption = f"Wall time and peak memory of each stage; {total:,.0f} s in all, stages added up."
+    caption = (
+        f"Wall time and peak memory of each stage the last time it ran; {total:,.0f} s in all, stages added up. Models "
+        "and policies that an earlier run had finished with the same inputs are taken from the scratch folder and cost "
+        "nothing here: a run from nothing takes longer."
+    )
     return html.table(shown, caption)
 
 

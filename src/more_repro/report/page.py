@@ -27,7 +27,7 @@ DEFINITIONS = (
      r"\mathrm{ECE} = \sum_{m=1}^{M} \frac{n_m}{N} \left| \mathrm{accuracy}_m - \mathrm{confidence}_m \right|"),
     ("MORE weighs the losses of the K sources in every step by the shortest convex combination of their head "
      "gradients:",
-     r"\lambda^{*} = \arg\min_{\lambda \in \Delta_K} \left\| \sum_{k=1}^{K} \lambda_k g_k \right\|^2, \qquad "
+     r"\lambda^{*} = \mathrm{argmin}_{\lambda \in \Delta_K} \left\| \sum_{k=1}^{K} \lambda_k g_k \right\|^2, \qquad "
      r"L = \sum_{k=1}^{K} \lambda^{*}_k L_k"),
 )  # fmt: skip
 

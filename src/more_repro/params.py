@@ -28,12 +28,13 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    reader: Literal["embedded", "text_score", "trl", "domain_specific", "hh", "oasst1", "webgpt", "summarize"]
+    reader: Literal["embedded", "auto", "text_score", "trl", "domain_specific", "hh", "oasst1", "webgpt", "summarize"]
     location: str | None  # hub id, or None for files under data.folder
     revision: str | None  # hub commit; required with a hub id
     subset: str | None  # hub configuration or folder, or the domain of a domain_specific file
     train: str | None  # split name on the hub, file name under data.folder
     test: str | None
+    test_pairs: Positive | None = None  # cap of this source's test pairs; None = data.test_pairs
     licence: str | None
 
 
@@ -46,6 +47,8 @@ class Data(Section):
     pairs_per_source: Positive  # N after resampling
     corpus_texts: Positive  # texts a base is pretrained on, where this project pretrains it
     drift: Annotated[float, Field(ge=0)]  # embedded world: strength of the source-specific drifts
+    ranked: Literal["all", "top_two"]  # pairs of three or more ranked responses: every two of them, or the best two
+    unreadable_rows: Count  # rows of a source that may be unreadable before the run stops
 
 
 class Regime(Section):
@@ -57,6 +60,7 @@ class Base(Section):
     location: str | None  # hub id; None = pretrained here on the corpus
     revision: str | None
     architecture: Literal["gpt_neox", "llama"]
+    rendering: Literal["plain", "chat_template"]  # how a prompt becomes text
     tokenizer: Literal["words", "bpe"]
     vocabulary: Positive | None  # BPE only
     hidden_size: Positive
@@ -69,10 +73,17 @@ class Base(Section):
 
 
 class Scheme(Section):
-    weighting: Literal["uniform", "proportional", "random", "more"]
+    weighting: Literal[
+        "uniform", "proportional", "random", "fixed", "more", "frank_wolfe", "upgrad", "cagrad", "pcgrad", "nash_mtl"
+    ]
     trained_on: Literal["mixture", "each"]
     alpha: Share  # momentum: share of the NEW gradient
-    normalization: Literal["none", "l2"]
+    normalization: Literal["none", "l2", "loss", "l2_loss"]
+    lambda_scope: Literal["batch", "micro_batch"]  # micro_batch: one pair per source, as the paper's code has it
+    weights: dict[Name, Annotated[float, Field(ge=0)]] | None  # of each source, for `fixed`
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    center: Annotated[float, Field(ge=0)]  # coefficient of the centred-rewards penalty
+    sum_to_zero: Annotated[float, Field(ge=0)]  # coefficient of the batch sum-to-zero penalty
 
 
 class Sweep(Section):
@@ -83,6 +94,12 @@ class Sweep(Section):
     counts: tuple[Annotated[int, Field(ge=2)], ...]
 
 
+class Lora(Section):
+    rank: Positive
+    alpha: Rate
+    targets: tuple[str, ...] | None  # names of the layers; None = peft's choice for the architecture
+
+
 class RewardModelParams(Section):
     pairs_per_source_per_batch: Positive
     epochs: Positive
@@ -91,8 +108,11 @@ class RewardModelParams(Section):
     final_learning_rate_share: Share
     weight_decay: Annotated[float, Field(ge=0)]
     gradient_clip: Rate
-    token_budget: Positive  # tokens of one micro-batch
+    token_budget: Positive | None  # tokens of one micro-batch; None = what the device does fastest
+    memory_limit_gib: Rate | None  # for a step's activations; None = half of what the device has free
     precision: Literal["fp32", "bf16"]
+    processes: Positive  # that train one reward model together
+    lora: Lora | None  # None = every weight is trained
     checkpoint_steps: Positive
     sweep: Sweep
 
@@ -178,11 +198,16 @@ class Params(Section):
             ("rm.sweep.schemes", self.rm.sweep.schemes, self.schemes),
             ("report.regime", (self.report.regime,), self.regimes),
             *((f"regimes.{r}.unique_pairs", v.unique_pairs, self.sources) for r, v in self.regimes.items()),
+            *((f"schemes.{n}.weights", s.weights or (), self.sources) for n, s in self.schemes.items()),
         ]
         for where, names, known in references:
             for name in names:
                 if name not in known:
                     raise ValueError(f"{where} names {name!r}, which is none of {', '.join(known)}")
+        for name, scheme in self.schemes.items():
+            missing = [source for source in self.sources if source not in (scheme.weights or ())]
+            if scheme.weighting == "fixed" and missing:
+                raise ValueError(f"schemes.{name}.weights lacks {', '.join(missing)}: `fixed` needs every source")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different numbers, at least one; got {list(self.seeds)}")
         return self

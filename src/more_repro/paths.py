@@ -67,6 +67,11 @@ class Paths:
         return self.data / "pruned.txt"
 
     @property
+    def inputs(self) -> Path:
+        """Digests of the local files that the params name."""
+        return self.data / "inputs.json"
+
+    @property
     def report(self) -> Path:
         return self.data / "report"
 

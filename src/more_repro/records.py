@@ -39,7 +39,7 @@ class PreferencePair:
 
     @property
     def pair_id(self) -> str:
-        return _digest(self.source, prompt_json(self.prompt), self.chosen, self.rejected)
+        return pair_digest(self.source, prompt_json(self.prompt), self.chosen, self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,14 @@ class RewardModelId:
         return f"{self.base}/{self.regime}/{self.scheme}/{self.trained_on}/seed{self.seed}"
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False)  # json.dumps with an option makes a new one each time
+
 MODEL_KEY = ("base", "regime", "scheme", "trained_on", "seed")
 
 
 def prompt_json(prompt: tuple[Message, ...]) -> str:
     """A prompt as text for tables: a JSON list of [role, content]."""
-    return json.dumps([[m.role, m.content] for m in prompt], ensure_ascii=False)
+    return _JSON.encode([[m.role, m.content] for m in prompt])
 
 
 def prompt_from_json(text: str) -> tuple[Message, ...]:
@@ -72,7 +74,17 @@ def prompt_from_json(text: str) -> tuple[Message, ...]:
 
 
 def prompt_id(prompt: tuple[Message, ...]) -> str:
-    return _digest(prompt_json(prompt))
+    return prompt_digest(prompt_json(prompt))
+
+
+def prompt_digest(prompt: str) -> str:
+    """The prompt_id of a prompt that is JSON already."""
+    return _digest(prompt)
+
+
+def pair_digest(source: str, prompt: str, chosen: str, rejected: str) -> str:
+    """The pair_id of a pair whose prompt is JSON already."""
+    return _digest(source, prompt, chosen, rejected)
 
 
 def _digest(*parts: str) -> str:

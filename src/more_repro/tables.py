@@ -25,14 +25,27 @@ SCHEMAS: dict[str, Schema] = {
     "audit": {"source": "str", "split": "str", "reason": "str", "n_pairs": "int"},
     "audit_sources": {"source": "str", "reader": "str", "origin": "str", "revision": "str", "licence": "str",
                       "sha256": "str"},
+    "audit_files": {"source": "str", "split": "str", "file": "str", "container": "str", "format": "str",
+                    "n_rows": "int", "bytes": "int", "sha256": "str", "revision": "str"},
+    "audit_examples": {"source": "str", "split": "str", "reason": "str", "place": "str", "prompt": "str",
+                       "chosen": "str", "rejected": "str"},
+    "near_duplicates": {"tested_on": "str", "trained_on": "str", "n_near": "int", "n_same_dialogue": "int",
+                        **_INTERVAL, "n": "int"},
+    "near_duplicate_examples": {"tested_on": "str", "trained_on": "str", "share": "float", "same_dialogue": "bool",
+                                "test_prompt": "str", "training_prompt": "str"},
     "mixture": {"source": "str", "position": "int", "pair_id": "str", "pass_number": "int"},
+    "mixture_manifest": {"regime": "str", "seed": "int", "k": "int", "sources": "str", "n_pairs": "int",
+                         "n_unique": "int", "sha256": "str"},
     "mixture_summary": {"regime": "str", "source": "str", "available_pairs": "int", "unique_pairs": "int",
                         "resampled_pairs": "int", "mean_passes": "float"},
     "source_statistics": {"source": "str", "statistic": "str", **_INTERVAL, "n": "int"},
     "transfer": {"trained_on": "str", "tested_on": "str", **_INTERVAL, "n": "int"},
     "source_similarity": {"source_a": "str", "source_b": "str", "measure": "str", **_INTERVAL, "n": "int"},
-    "word_log_odds": {"source": "str", "word": "str", "log_odds": "float", "z": "float", "n_chosen": "int",
-                      "n_rejected": "int"},
+    "word_divergence": {"source": "str", "divergence_bits": "float", "null_mean": "float", "null_low": "float",
+                        "null_high": "float", "excess_bits": "float", "p": "float", "n_pairs": "int",
+                        "n_prompts": "int"},
+    "word_log_odds": {"source": "str", "word": "str", "log_odds": "float", "low": "float", "high": "float",
+                      "z": "float", "z_limit": "float", "n_chosen": "int", "n_rejected": "int"},
     # lm
     "base_training": {"base": "str", "step": "int", "loss": "float", "learning_rate": "float"},
     # reward
@@ -46,11 +59,16 @@ SCHEMAS: dict[str, Schema] = {
     "metrics": {
         **_MODEL, "source": "str", "n_pairs": "int", "n_prompts": "int", "n_margin_ties": "int",
         "accuracy": "float", "accuracy_low": "float", "accuracy_high": "float",
-        "ece": "float?", "ece_null_mean": "float?", "ece_null_low": "float?", "ece_null_high": "float?",
-        "ece_excess": "float?", "mce": "float?", "ece_equal_mass": "float?", "l2_debiased": "float?",
-        "slope": "float?", "slope_low": "float?", "slope_high": "float?", "brier": "float?", "log_loss": "float?",
+        "ece": "float?", "ece_null_mean": "float?", "ece_null_sd": "float?", "ece_null_low": "float?",
+        "ece_null_high": "float?", "ece_p": "float?", "ece_excess": "float?", "ece_not_beside": "str",
+        "mce": "float?", "ece_equal_mass": "float?", "l2_debiased": "float?",
+        "slope": "float?", "slope_low": "float?", "slope_high": "float?",
+        "brier": "float?", "brier_low": "float?", "brier_high": "float?",
+        "log_loss": "float?", "log_loss_low": "float?", "log_loss_high": "float?",
         "overconfidence": "float?", "mean_abs_margin": "float",
-        "temperature": "float?", "ece_after_temperature": "float?", "log_loss_after_temperature": "float?",
+        "temperature": "float?", "ece_after_temperature": "float?", "ece_after_temperature_null_mean": "float?",
+        "ece_after_temperature_null_low": "float?", "ece_after_temperature_null_high": "float?",
+        "log_loss_after_temperature": "float?",
         "ece_true": "float?", "pairwise_drift": "float?",
     },
     "reliability": {**_MODEL, "source": "str", "bin_low": "float", "bin_high": "float", "n_pairs": "int",
@@ -67,6 +85,16 @@ SCHEMAS: dict[str, Schema] = {
     "comparisons": {"base": "str", "regime": "str", "trained_on": "str", "scheme": "str", "against": "str",
                     "source": "str", "metric": "str", **_INTERVAL, "p": "float?", "p_holm": "float?",
                     "n_seeds": "int", "n_pairs": "int"},
+    "controls": {"regime": "str", "against": "str", "ece": "float?", "ece_low": "float?", "ece_high": "float?",
+                 "p": "float?", "p_holm": "float?", "accuracy": "float?", "accuracy_low": "float?",
+                 "accuracy_high": "float?", "mean_abs_margin": "float?", "mean_abs_margin_low": "float?",
+                 "mean_abs_margin_high": "float?", "n_bases": "int", "n_models": "int", "n_pairs": "int",
+                 "verdict": "str"},
+    "paired": {"base": "str", "regime": "str", "source": "str", "scheme": "str", "against": "str", "seed": "str",
+               "metric": "str", **_INTERVAL, "null_low": "float?", "null_high": "float?", "p": "float?",
+               "p_holm": "float?", "n_seeds": "int", "n_pairs": "int", "n_prompts": "int", "note": "str"},
+    "length_bias": {**_MODEL, "source": "str", "statistic": "str", **_INTERVAL, "n_pairs": "int",
+                    "n_prompts": "int"},
     "claims": {"claim": "str", "statement": "str", "data": "str", "verdict": "str", **_INTERVAL, "n": "int",
                "rule": "str", "sentence": "str"},
     # alignment
@@ -89,7 +117,16 @@ SCHEMAS: dict[str, Schema] = {
                      "net": "float", "net_low": "float", "net_high": "float"},
     # regression
     "regression": {"data": "str", "outcome": "str", "term": "str", "method": "str", **_INTERVAL, "p": "float?",
-                   "n": "int", "n_groups": "int", "note": "str"},
+                   "p_holm": "float?", "vif": "float?", "n": "int", "n_groups": "int", "note": "str"},
+    "influence": {"data": "str", "outcome": "str", **_MODEL, "partial_term": "float", "partial_outcome": "float",
+                  "leverage": "float", "cooks_distance": "float?", "estimate_without": "float?", **_INTERVAL,
+                  "n": "int"},
+    "published_noise": {"table": "str", "base": "str", "scheme": "str", "source": "str", "ece": "float",
+                        "null_mean": "float?", "null_low": "float?", "null_high": "float?", "p": "float?",
+                        "difference": "float?", "noise_low": "float?", "noise_high": "float?", "scale": "float?",
+                        "p_difference": "float?", "p_correlated": "float?", "n": "int"},
+    "published_checks": {"check": "str", "outcome": "str", **_INTERVAL, "p": "float?", "n": "int",
+                         "sentence": "str"},
     "power": {"effect": "float", "power": "float", "low": "float", "high": "float", "n": "int"},
     "placebo": {**_MODEL, "factor": "float", "ece": "float", "changed_picks": "int", "n_prompts": "int"},
 }  # fmt: skip
@@ -124,6 +161,21 @@ def read(path: str | Path, name: str) -> pd.DataFrame:
     if not Path(path).exists():
         raise TableError(f"{path}: no such table; `dvc repro` makes it")
     return check(pd.read_parquet(path), name, str(path))
+
+
+def read_columns(path: str | Path, name: str, columns: list[str]) -> pd.DataFrame:
+    """Some columns of a table, as they were checked when it was written: where the rest would take room for nothing.
+
+    Raises TableError where the file is not there or lacks one of them.
+    """
+    if not Path(path).exists():
+        raise TableError(f"{path}: no such table; `dvc repro` makes it")
+    schema = SCHEMAS[name]
+    try:
+        table = pd.read_parquet(path, columns=columns)
+    except (ValueError, KeyError) as error:
+        raise TableError(f"{path}: {error}") from None
+    return pd.DataFrame({column: _column(table[column], schema[column], str(path)) for column in columns})
 
 
 def empty(name: str) -> pd.DataFrame:

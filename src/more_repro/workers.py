@@ -18,10 +18,10 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def worker_count(n_jobs: int) -> int:
-    """As many as there are jobs, GPUs (or CPU cores), and MORE_REPRO_WORKERS, if set, allows."""
+def worker_count(n_jobs: int, gpus: bool = True) -> int:
+    """As many as there are jobs, GPUs (or CPU cores, also where `gpus` is False), and MORE_REPRO_WORKERS, if set."""
     asked = os.environ.get("MORE_REPRO_WORKERS")
-    limit = int(asked) if asked else _gpus() or len(os.sched_getaffinity(0))
+    limit = int(asked) if asked else (_gpus() if gpus else 0) or len(os.sched_getaffinity(0))
     return max(1, min(n_jobs, limit))
 
 
@@ -30,22 +30,24 @@ def run_jobs(
     jobs: Iterable[Job],
     label: str,
     preload: tuple[str, ...] = (),
+    uses_torch: bool = True,
 ) -> list[Result]:
     """`[function(job) for job in jobs]`, in the jobs' order, over worker processes.
 
     function: a module-level function; jobs and results must pickle.
     preload: modules imported once, in the process that the workers are forked from.
+    uses_torch: False for jobs on CPU that need no torch; their workers do not pay for importing it.
     A job that raises stops the rest, and its error is raised here.
     """
     jobs = list(jobs)
     if not jobs:
         return []
-    workers = worker_count(len(jobs))
+    workers = worker_count(len(jobs), uses_torch)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     counter = context.Value("i", 0)
     progress = Progress(label, len(jobs), unit="jobs")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(counter,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(counter, uses_torch)) as pool:
         futures = {pool.submit(function, job): number for number, job in enumerate(jobs)}
         results: dict[int, Result] = {}
         try:
@@ -68,8 +70,10 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def _start_worker(counter) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _start_worker(counter, uses_torch: bool) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     die_with_parent()
+    if not uses_torch:
+        return
     with counter.get_lock():
         number = counter.value
         counter.value += 1

@@ -14,7 +14,10 @@ WORDS = pd.DataFrame(
         "source": ["a", "b"],
         "word": ["x", "y"],
         "log_odds": [0.5, -1.0],
+        "low": [0.0, -1.5],
+        "high": [1.0, -0.5],
         "z": [2.0, -3.0],
+        "z_limit": [3.5, 3.5],
         "n_chosen": [3, 1],
         "n_rejected": [1, 4],
     }
@@ -68,3 +71,16 @@ def test_a_missing_table_names_the_command_that_makes_it(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", list(tables.SCHEMAS))
 def test_every_schema_has_an_empty_table(name: str) -> None:
     assert tables.empty(name).empty
+
+
+def test_some_columns_are_read_and_checked_alone(tmp_path: Path) -> None:
+    table = pd.DataFrame({"source": ["a", "b"], "position": [0, 1], "pair_id": ["x", "y"], "pass_number": [0, 0]})
+    path = tables.write(table, tmp_path / "mixture.parquet", "mixture")
+    some = tables.read_columns(path, "mixture", ["pair_id", "position"])
+    assert list(some.columns) == ["pair_id", "position"]
+    assert some.equals(tables.read(path, "mixture")[["pair_id", "position"]])
+    with pytest.raises(TableError, match="no such table"):
+        tables.read_columns(tmp_path / "none.parquet", "mixture", ["pair_id"])
+    table.drop(columns="pair_id").to_parquet(path)
+    with pytest.raises(TableError, match="pair_id"):
+        tables.read_columns(path, "mixture", ["pair_id"])

@@ -13,6 +13,12 @@ def square(number: int) -> int:
     return number * number
 
 
+def has_torch(_: int) -> bool:
+    import sys
+
+    return "torch" in sys.modules
+
+
 def threads(_: int) -> int:
     import torch
 
@@ -45,3 +51,7 @@ def test_worker_count_is_bounded_by_jobs_and_by_the_setting(monkeypatch: pytest.
     monkeypatch.delenv("MORE_REPRO_WORKERS")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert 1 <= worker_count(100) <= len(os.sched_getaffinity(0))
+
+
+def test_jobs_without_torch_do_not_import_it() -> None:
+    assert run_jobs(has_torch, [0, 1], "modules", uses_torch=False) == [False, False]

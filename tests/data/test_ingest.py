@@ -1,6 +1,8 @@
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,9 +12,13 @@ from more_repro.data.rows import SourceError
 from more_repro.data.streams import stream
 from more_repro.params import Params, Source, load_params
 from more_repro.paths import Paths
-from more_repro.records import SPLITS
+from more_repro.records import SPLITS, prompt_from_json
+from more_repro.rendering import render_text
 
 ROOT = Path(__file__).parents[2]
+AUDIT_TABLES = (
+    "audit", "audit_sources", "audit_files", "audit_examples", "near_duplicates", "near_duplicate_examples"
+)  # fmt: skip
 
 
 def own_source(reader="text_score", **values):
@@ -55,10 +61,12 @@ def test_the_embedded_world_fills_every_split(tiny, made):
         assert tuple(len(frame) for frame in frames) == asked
         assert all(frame["true_preference"].between(0, 1).all() for frame in frames)
     assert len(tables.read(paths.corpus, "corpus")) == tiny.data.corpus_texts
-    assert set(result) == {"audit", "audit_sources", "examples"}
+    assert set(result) == {*AUDIT_TABLES, "examples"}
     assert list(result["examples"]["source"]) == list(tiny.sources)
     assert set(result["audit_sources"]["origin"]) == {"embedded world"}
-    assert tables.read(paths.table("ingest", "audit"), "audit").equals(result["audit"])
+    for name in AUDIT_TABLES:
+        assert tables.read(paths.table("ingest", name), name).equals(result[name])
+    assert result["audit_files"].empty, "the world has no files"
 
 
 def test_no_prompt_of_a_split_stands_in_another_split_of_any_source(tiny, made):
@@ -75,7 +83,7 @@ def test_two_runs_write_the_same_bytes(tiny, made, tmp_path):
     ingest.ingest(tiny, again)
     mixing.mix_all(tiny, again)
     files = sorted(path.relative_to(paths.root) for path in paths.root.rglob("*.parquet"))
-    assert len(files) == 15 + 1 + 3 + 2 * len(tiny.seeds)
+    assert len(files) == 15 + 1 + len(AUDIT_TABLES) + 2 + 2 * len(tiny.seeds)
     for file in files:
         assert (tmp_path / file).read_bytes() == (paths.root / file).read_bytes()
 
@@ -147,6 +155,74 @@ def test_every_read_pair_of_a_file_is_kept_or_counted_once(files, tmp_path):
     assert (row["origin"], row["licence"], len(row["sha256"])) == ("train.json, test.json", "CC0-1.0", 64)
 
 
+def test_files_and_examples_of_each_reason_are_reported(files, tmp_path):
+    result = ingest.ingest(files, Paths("own", tmp_path))
+    row = result["audit_files"].set_index("split").loc["train"]
+    content = (Path(files.data.folder) / "train.json").read_bytes()
+    assert (row["file"], row["container"], row["n_rows"], row["bytes"]) == ("train.json", "JSON list", 66, len(content))
+    assert row["format"].startswith("text-score")
+    assert row["sha256"] == hashlib.sha256(content).hexdigest()
+    shown = result["audit_examples"].query("split == 'train'")
+    reasons = {"contradictory": 2, "duplicate": 1, "empty": 1, "identical": 1, "leaked": 1, "tie": 1}
+    assert shown["reason"].value_counts().to_dict() == reasons
+    assert shown.set_index("reason").loc["leaked", "prompt"] == "test 0"
+    assert shown.set_index("reason").loc["empty", "place"] == "train.json row 64", "named from data.folder"
+
+
+def test_unreadable_rows_are_counted_up_to_the_allowance(files, tmp_path):
+    path = Path(files.data.folder) / "train.json"
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([*rows, {"text": "none", "score": 3}]))
+    with pytest.raises(SourceError, match="row 67"):
+        ingest.ingest(files, Paths("own", tmp_path))
+    lenient = with_sources(files, files.sources, unreadable_rows=1)
+    result = ingest.ingest(lenient, Paths("own", tmp_path))
+    audit = result["audit"].set_index(["split", "reason"])["n_pairs"]["train"]
+    assert (audit["read"], audit["unreadable"], audit.drop("read").sum()) == (67, 1, 67)
+    assert "row 67" in result["audit_examples"].set_index("reason").loc["unreadable", "place"]
+
+
+def test_one_in_a_hundred_planted_copies_of_test_prompts_are_all_found_as_leaked(files, tmp_path):
+    rng = np.random.default_rng(3)
+    folder = Path(files.data.folder)
+    planted = rng.choice(1000, size=10, replace=False)
+    for name, first in (("mine", 0), ("yours", 500)):  # half of them stand in the other source's test set
+        texts = [f"prompt {name} {n}" for n in range(1000)]
+        for place, test in zip(planted, range(first, first + 10), strict=True):
+            texts[place] = f"test {test % 20 + 20 * (place % 2)}"
+        write_texts(folder / f"{name}.json", [(text, f"good {n}", "bad", 1, 0) for n, text in enumerate(texts)])
+    write_texts(folder / "mine.test.json", [(f"test {n}", "good", "bad", 0, 1) for n in range(20)])
+    write_texts(folder / "yours.test.json", [(f"test {n}", "good", "bad", 0, 1) for n in range(20, 40)])
+    sources = {name: own_source(train=f"{name}.json", test=f"{name}.test.json") for name in ("mine", "yours")}
+    params = with_sources(files, sources, train_pairs=None, test_pairs=None, pairs_per_source=50)
+    paths = Paths("own", tmp_path)
+    audit = ingest.ingest(params, paths)["audit"].set_index(["source", "split", "reason"])["n_pairs"]
+    for name in sources:
+        assert audit[name, "train", "leaked"] == 10
+        left = pairs_at(paths, name, "train")["prompt"]
+        assert not left.str.contains("test ").any()
+
+
+def test_a_source_may_have_its_own_cap_of_test_pairs(files, tmp_path):
+    sources = {"mine": files.sources["mine"].model_copy(update={"test_pairs": 7})}
+    audit = ingest.ingest(with_sources(files, sources), Paths("own", tmp_path))["audit"]
+    counts = audit.set_index(["split", "reason"])["n_pairs"]["test"]
+    assert dict(counts) == {"read": 30, "kept": 7, "over_cap": 23}
+
+
+@pytest.mark.slow
+def test_large_sources_are_read_by_workers_to_the_same_bytes(files, tmp_path, monkeypatch):
+    folder = Path(files.data.folder)
+    write_texts(folder / "other.json", [(f"more {n}", "x", "y", 1, 0) for n in range(80)])
+    params = with_sources(files, files.sources | {"other": own_source(reader="auto", train="other.json")})
+    ingest.ingest(params, Paths("here", tmp_path))
+    monkeypatch.setattr(ingest, "_LARGE_BYTES", 0)
+    ingest.ingest(params, Paths("workers", tmp_path))
+    made = [sorted(Paths(name, tmp_path).data.rglob("*.parquet")) for name in ("here", "workers")]
+    assert len(made[0]) == len(made[1]) == 6 + 1 + len(AUDIT_TABLES)
+    assert [path.read_bytes() for path in made[0]] == [path.read_bytes() for path in made[1]]
+
+
 def test_the_digest_follows_the_kept_pairs(files, tmp_path):
     first = ingest.ingest(files, Paths("a", tmp_path))["audit_sources"]["sha256"][0]
     changed = files.model_copy(update={"data": files.data.model_copy(update={"seed": 9})})
@@ -160,6 +236,11 @@ def test_the_corpus_of_files_is_what_training_pairs_say(files, tmp_path):
     assert len(texts) == 80
     assert texts.is_unique
     assert texts.str.fullmatch(r"## Human:\nquestion \d+\n\n## Assistant:\n(good|bad) \d+").all()
+    pairs = pairs_at(paths, "mine", "train")
+    said = {
+        render_text(prompt_from_json(row.prompt), t) for row in pairs.itertuples() for t in (row.chosen, row.rejected)
+    }
+    assert set(texts) == said
 
 
 def test_a_source_without_a_test_part_gives_some_prompts_to_it(files, tmp_path):

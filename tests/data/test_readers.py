@@ -4,32 +4,15 @@ import subprocess
 import sys
 
 import pytest
+from source_params import a_source, some_data
 
-from more_repro.data.rows import Rows, SourceError
-from more_repro.data.sources import (
-    READERS,
-    domain_specific,
-    find_reader,
-    hh,
-    oasst1,
-    summarize,
-    text_score,
-    trl,
-    webgpt,
-)
-from more_repro.params import Data, Source
+from more_repro.data.reading import read_split
+from more_repro.data.rows import EXAMPLE_CHARACTERS, MOST_EXAMPLES, Rows, SourceError
+from more_repro.data.sources import READERS, find_reader
+from more_repro.data.sources.reader import How
+from more_repro.params import Source
 from more_repro.records import Message
 from more_repro.world.oracle import SOURCES
-
-
-def a_source(reader, **values):
-    empty = {"location": None, "revision": None, "subset": None, "train": None, "test": None, "licence": None}
-    return Source(reader=reader, **(empty | values))
-
-
-def some_data(folder="own", **values):
-    numbers = {"seed": 1, "train_pairs": 40, "validation_pairs": 10, "test_pairs": 20, "pairs_per_source": 32}
-    return Data(**({"folder": str(folder), "corpus_texts": 30, "drift": 1.0} | numbers | values))
 
 
 def sides(rows):
@@ -40,14 +23,25 @@ def dialogue(prompt, response):
     return f"\n\nHuman: {prompt}\n\nAssistant: {response}"
 
 
+def read(reader, *raw, where="row {}", **how):
+    """The rows that a reader makes of raw rows."""
+    found = find_reader(reader)(Rows("s"), How(**how))
+    for number, row in enumerate(raw, start=1):
+        found.add(row, where.format(number))
+    found.finish()
+    return found.rows
+
+
 def test_every_reader_of_the_params_has_a_module():
-    assert set(READERS) == set(Source.model_fields["reader"].annotation.__args__)
+    assert set(READERS) | {"auto", "embedded"} == set(Source.model_fields["reader"].annotation.__args__)
     for reader in READERS:
-        assert callable(find_reader(reader))
+        assert find_reader(reader).needs
 
 
+@pytest.mark.slow  # a process that loads scipy and scikit-learn
 def test_the_room_imports_without_datasets_torch_and_transformers():
-    modules = [*READERS.values(), *(f"more_repro.data.{name}" for name in ("ingest", "mixing", "diversity", "truth"))]
+    names = ("ingest", "mixing", "diversity", "truth", "reading")
+    modules = [*READERS.values(), "more_repro.data.sources.embedded", *(f"more_repro.data.{name}" for name in names)]
     code = (
         f"import {', '.join(modules)}, sys; print(sorted({{'datasets', 'torch', 'transformers'}} & set(sys.modules)))"
     )
@@ -56,16 +50,17 @@ def test_the_room_imports_without_datasets_torch_and_transformers():
 
 
 def test_text_score_pairs_every_two_texts_with_different_scores():
-    rows = Rows("s")
-    texts = [dialogue("q", answer) for answer in "abcd"]
-    text_score.add_row(rows, {"text": texts, "score": [1, 3.0, 3, 0]}, "row 1")
+    row = {"text": [dialogue("q", answer) for answer in "abcd"], "score": [1, 3.0, 3, 0]}
+    rows = read("text_score", row)
     assert set(sides(rows)) == {("b", "a"), ("c", "a"), ("a", "d"), ("b", "d"), ("c", "d")}
     assert rows.dropped == {"tie": 1}
+    best = read("text_score", row, row | {"score": [1, 3, 2, 0]}, row | {"score": [5, 3, 3, 0]}, ranked="top_two")
+    assert sides(best) == [("b", "c"), ("a", "b")]
+    assert best.dropped == {"tie": 1}
 
 
 def test_two_texts_make_one_pair():
-    rows = Rows("s")
-    text_score.add_row(rows, {"text": [dialogue("q", "a"), dialogue("q", "b")], "score": [0.5, 1.5]}, "row 1")
+    rows = read("text_score", {"text": [dialogue("q", "a"), dialogue("q", "b")], "score": [0.5, 1.5]})
     assert sides(rows) == [("b", "a")]
     assert rows.pairs[0].prompt == (Message("user", "q"),)
 
@@ -80,69 +75,70 @@ def test_two_texts_make_one_pair():
         ({"text": ["a", "b"], "score": [1, float("nan")]}, "score"),
         ({"text": ["a", "b"], "score": [1, 0, 2]}, "score"),
         ({"text": ["a", 3], "score": [1, 0]}, "text"),
-        ({"text": ["a", "b"], "score": [1, 0]}, "transcript"),
+        ({"text": ["a", "b"], "score": [1, float("inf")]}, "score"),
+        ({"text": [dialogue("q", "a"), "b"], "score": [1, 0]}, "transcript"),
     ],
 )
 def test_broken_text_score_rows_name_the_field(row, field):
     with pytest.raises(SourceError, match=rf"row 9: field '{field}'"):
-        text_score.add_row(Rows("s"), row, "row 9")
+        read("text_score", row, where="row 9")
 
 
 def test_domain_specific_sets_its_domain_against_each_other_one():
     row = {"query": "q", "responses": {"academy": "A", "business": "B", "normal": "N", "literature": "A", "odd": " "}}
-    rows = Rows("s")
-    domain_specific.add_row(rows, row, "academy", "row 1")
+    rows = read("domain_specific", row | {"responses": row["responses"] | {"law": None}}, subset="academy")
     assert sides(rows) == [("A", "B"), ("A", "N")]
     assert rows.dropped == {"identical": 1, "empty": 1}
     assert len({pair.prompt_id for pair in rows.pairs}) == 1
     with pytest.raises(SourceError, match="domain 'law'"):
-        domain_specific.add_row(rows, row, "law", "row 1")
+        read("domain_specific", row, subset="law")
 
 
 def test_domain_specific_needs_a_domain():
     with pytest.raises(SourceError, match="subset"):
-        domain_specific.read("s", a_source("domain_specific", train="a.json"), some_data(), "train")
+        read("domain_specific")
 
 
 def test_hh_reads_local_gzip_lines(tmp_path):
     lines = [{"chosen": dialogue("q", f"yes {n}"), "rejected": dialogue("q", "no")} for n in range(3)]
     (tmp_path / "hh.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
-    rows = hh.read("s", a_source("hh", train="hh.jsonl.gz"), some_data(tmp_path), "train")
+    rows, facts = read_split("s", a_source("hh", train="hh.jsonl.gz"), some_data(tmp_path), "train")
+    assert (facts.container, facts.format, facts.n_rows) == ("JSON Lines, gzip", "HH transcripts", 3)
     assert sides(rows) == [("yes 0", "no"), ("yes 1", "no"), ("yes 2", "no")]
 
 
 def test_a_missing_hh_field_names_file_and_line(tmp_path):
     (tmp_path / "hh.jsonl").write_text(json.dumps({"chosen": dialogue("q", "a")}) + "\n")
     with pytest.raises(SourceError, match=r"hh\.jsonl:1: field 'rejected': .*missing"):
-        hh.read("s", a_source("hh", train="hh.jsonl"), some_data(tmp_path), "train")
+        read_split("s", a_source("hh", train="hh.jsonl"), some_data(tmp_path), "train")
 
 
 def test_webgpt_takes_the_higher_score():
     row = {"question": {"dataset": "eli5", "id": "1", "full_text": " why? "}, "answer_0": "a", "answer_1": "b"}
-    rows = Rows("s")
-    webgpt.add_row(rows, row | {"score_0": -0.5, "score_1": 0.5}, "row 1")
-    webgpt.add_row(rows, row | {"score_0": 1.0, "score_1": -1.0}, "row 2")
-    webgpt.add_row(rows, row | {"score_0": 0.0, "score_1": 0.0}, "row 3")
+    scores = [(-0.5, 0.5), (1.0, -1.0), (0.0, 0.0)]
+    rows = read("webgpt", *(row | {"score_0": first, "score_1": second} for first, second in scores))
     assert sides(rows) == [("b", "a"), ("a", "b")]
     assert rows.dropped == {"tie": 1}
     assert rows.pairs[0].prompt == (Message("user", "why?"),)
     with pytest.raises(SourceError, match=r"row 4: field 'score_1'"):
-        webgpt.add_row(rows, row | {"score_0": 0.0, "score_1": None}, "row 4")
+        read("webgpt", row | {"score_0": 0.0, "score_1": None}, where="row 4")
 
 
 def test_summarize_takes_the_chosen_summary():
     post = {"id": "t3", "post": "long story", "title": "help", "subreddit": "advice", "site": None, "article": None}
     article = {"id": "c", "post": None, "title": None, "subreddit": None, "site": "cnn", "article": "news"}
     summaries = [{"text": " a", "policy": "x", "note": ""}, {"text": "b", "policy": "y", "note": ""}]
-    rows = Rows("s")
-    summarize.add_row(rows, {"info": post, "summaries": summaries, "choice": 1}, "row 1")
-    summarize.add_row(rows, {"info": article, "summaries": summaries, "choice": 0}, "row 2")
+    rows = read(
+        "summarize",
+        {"info": post, "summaries": summaries, "choice": 1},
+        {"info": article, "summaries": summaries, "choice": 0},
+    )
     assert sides(rows) == [("b", "a"), ("a", "b")]
     assert rows.pairs[0].prompt[0].content == "SUBREDDIT: advice\nTITLE: help\nPOST: long story\nTL;DR:"
     assert rows.pairs[1].prompt[0].content == "POST: news\nTL;DR:"
     for bad in (2, True, None, "1"):
         with pytest.raises(SourceError, match="field 'choice'"):
-            summarize.add_row(rows, {"info": post, "summaries": summaries, "choice": bad}, "row 3")
+            read("summarize", {"info": post, "summaries": summaries, "choice": bad})
 
 
 def message(name, parent, role, rank=None, **values):
@@ -170,9 +166,15 @@ def nested(name):
 
 
 def test_oasst_pairs_siblings_by_rank():
-    rows = oasst1.pair_siblings("s", [(f"row {n}", item) for n, item in enumerate(FLAT)])
+    rows = read("oasst1", *FLAT)
     assert set(sides(rows)) == {("text b", "text a"), ("text f", "text a"), ("text h", "text g")}
     assert rows.dropped == {"tie": 1, "unranked": 3, "other_language": 5, "deleted": 4}
+    best = read("oasst1", *FLAT, message("i", "q", "assistant", 5), ranked="top_two")
+    assert sides(best) == [("text h", "text g")]
+    assert best.dropped == {"tie": 1}, "b and f are both first"
+    unread = [message("q", None, "prompter"), message("a", "q", "assistant", 0), message("b", "q", "assistant", 1)]
+    for value in (None, False):
+        assert read("oasst1", *unread[:2], unread[2] | {"review_result": value}).dropped == {"unreviewed": 1}
     deep = next(pair for pair in rows.pairs if pair.chosen == "text h")
     assert [m.role for m in deep.prompt] == ["user", "assistant", "user"]
     assert [m.content for m in deep.prompt] == ["text q", "text a", "text q2"]
@@ -183,18 +185,28 @@ def test_oasst_trees_and_flat_rows_give_the_same_pairs(wrap, tmp_path):
     (tmp_path / "flat.jsonl").write_text("".join(json.dumps(item) + "\n" for item in FLAT))
     (tmp_path / "tree.jsonl").write_text(json.dumps(wrap(nested("q"))) + "\n")
     source = a_source("oasst1", train="flat.jsonl", test="tree.jsonl")
-    flat, tree = (oasst1.read("s", source, some_data(tmp_path), split) for split in ("train", "test"))
+    flat, tree = (read_split("s", source, some_data(tmp_path), split)[0] for split in ("train", "test"))
     assert {pair.pair_id for pair in flat.pairs} == {pair.pair_id for pair in tree.pairs}
     assert flat.dropped == tree.dropped
 
 
-def test_oasst_refuses_replies_to_nothing_and_circles():
-    lost = [("row 1", message("a", "zz", "assistant", 0)), ("row 2", message("b", "zz", "assistant", 1))]
-    with pytest.raises(SourceError, match="row 1: field 'parent_id': found 'zz'"):
-        oasst1.pair_siblings("s", lost)
-    circle = [*lost, ("row 3", message("zz", "a", "prompter"))]
+def test_oasst_replies_without_their_thread_are_counted():
+    lost = [message("a", "zz", "assistant", 0), message("b", "zz", "assistant", 1)]
+    rows = read("oasst1", *lost)
+    assert rows.dropped == {"no_prompt": 1}
+    assert (rows.examples["no_prompt"][0].where, rows.examples["no_prompt"][0].chosen) == ("row 1", "text a")
+    assert read("oasst1", *lost, message("zz", "gone", "prompter")).dropped == {"no_prompt": 1}
+
+
+def test_oasst_refuses_circles_and_messages_that_come_twice():
+    replies = [message("a", "zz", "assistant", 0), message("b", "zz", "assistant", 1)]
     with pytest.raises(SourceError, match="without a circle"):
-        oasst1.pair_siblings("s", circle)
+        read("oasst1", *replies, message("zz", "a", "prompter"))
+    with pytest.raises(SourceError, match="row 2: field 'message_id': found 'a', expected each message once"):
+        read("oasst1", replies[0], replies[0])
+    for rank in (True, 0.5, float("inf"), "1"):
+        with pytest.raises(SourceError, match="field 'rank'"):
+            read("oasst1", message("a", "zz", "assistant", rank))
 
 
 USER, YES, NO = ({"role": r, "content": c} for r, c in (("user", "q"), ("assistant", "yes"), ("assistant", "no")))
@@ -213,8 +225,7 @@ USER, YES, NO = ({"role": r, "content": c} for r, c in (("user", "q"), ("assista
     ],
 )
 def test_all_forms_of_trl_make_the_same_pair(row):
-    rows = Rows("s")
-    trl.add_row(rows, row, "row 1")
+    rows = read("trl", row)
     (pair,) = rows.pairs
     assert (pair.prompt, pair.chosen, pair.rejected) == ((Message("user", "q"),), "yes", "no")
 
@@ -234,8 +245,7 @@ def test_all_forms_of_trl_make_the_same_pair(row):
     ],
 )
 def test_trl_rows_without_a_preference_are_counted(row, reason):
-    rows = Rows("s")
-    trl.add_row(rows, row, "row 1")
+    rows = read("trl", row)
     assert rows.dropped == {reason: 1}
     assert not rows.pairs
 
@@ -255,7 +265,7 @@ def test_trl_rows_without_a_preference_are_counted(row, reason):
 )
 def test_broken_trl_rows_are_errors(row):
     with pytest.raises(SourceError, match="row 1"):
-        trl.add_row(Rows("s"), row, "row 1")
+        read("trl", row)
 
 
 def test_the_embedded_world_gives_each_split_its_own_stream():
@@ -273,20 +283,13 @@ def test_the_embedded_world_gives_each_split_its_own_stream():
         embedded.read("helpful", source, some_data(train_pairs=None), "train")
 
 
-def test_hub_rows_come_from_one_commit_and_folder(monkeypatch):
-    """The hub is not asked: a stand-in records how `load_dataset` is called."""
-    asked = {}
-
-    class Stub:
-        @staticmethod
-        def load_dataset(path, **options):
-            asked.update(path=path, **options)
-            return [{"chosen": dialogue("q", "a"), "rejected": dialogue("q", "b")}]
-
-    monkeypatch.setitem(sys.modules, "datasets", Stub)
-    source = a_source("hh", location="who/what", revision="abc", subset="helpful-base", train="train")
-    rows = hh.read("s", source, some_data(), "train")
-    assert sides(rows) == [("a", "b")]
-    assert asked == {"path": "who/what", "data_dir": "helpful-base", "split": "train", "revision": "abc"}
-    with pytest.raises(SourceError, match=r"params sources\.s\.test"):
-        hh.read("s", source, some_data(), "test")
+def test_rows_keep_the_first_examples_of_each_reason_and_shorten_them():
+    rows = Rows("s")
+    for number in range(5):
+        rows.add((Message("user", "q"),), "x" * 1000, f"x{'x' * 999}", where=f"row {number}")
+        rows.drop("duplicate")
+    assert rows.dropped == {"identical": 5, "duplicate": 5}
+    shown = rows.examples["identical"]
+    assert [example.where for example in shown] == [f"row {number}" for number in range(MOST_EXAMPLES)]
+    assert (shown[0].prompt, len(shown[0].chosen)) == ("q", EXAMPLE_CHARACTERS)
+    assert "duplicate" not in rows.examples

@@ -8,7 +8,14 @@ import pandas as pd
 from more_repro import tables
 
 SCHEMES = ("multitask", "more", "more_slow", "proportional", "random")
-METRICS = ("accuracy", "ece", "ece_excess", "slope", "log_loss", "brier", "overconfidence", "mean_abs_margin")
+METRICS = (
+    "accuracy", "ece", "ece_excess", "slope", "log_loss", "brier", "overconfidence", "mean_abs_margin",
+    "ece_after_temperature",
+)  # fmt: skip
+MEASURES = (
+    "prompt_overlap", "vocabulary_jaccard", "prompt_auc", "response_auc", "direction_cosine",
+    "direction_cosine_corrected", "agreement", "conflict", "true_agreement", "true_conflict",
+)  # fmt: skip
 _ACCURACY = {"raw": 0.5, "single": 0.6, "averaging": 0.61, "length": 0.52}
 _ECE = {"raw": 0.06, "single": 0.1, "averaging": 0.06, "multitask": 0.072, "more": 0.049, "more_slow": 0.047}
 
@@ -49,11 +56,14 @@ def study(
         "training_log": _training(ids, sources, rng),
         **_alignment(bases, regimes, seeds, align, rng),
         **_data(sources, regimes, rng),
-        **_regression(),
+        **_regression(bases, regimes, seeds),
+        "length_bias": _length_bias(ids, sources, rng),
+        "paired": _paired(bases, regimes, seeds),
         "claims": _claims(regimes),
     }
     made["seed_summary"] = _summary(made["metrics"], sources)
     made["comparisons"] = _comparisons(made["seed_summary"])
+    made["controls"] = _controls(regimes, bases, seeds)
     return {name: tables.check(table, name) for name, table in made.items()}
 
 
@@ -85,6 +95,9 @@ def _metrics(ids: list[dict], sources: Sequence[str], align: Sequence[str], rng:
                     accuracy_high=accuracy + half,
                     ece=ece * nan,
                     ece_null_mean=0.7 / np.sqrt(n) * nan,
+                    ece_null_sd=0.2 / np.sqrt(n) * nan,
+                    ece_p=0.03 * nan,
+                    ece_not_beside="all" if n == 1000 else "",
                     ece_null_low=0.4 / np.sqrt(n) * nan,
                     ece_null_high=1.2 / np.sqrt(n) * nan,
                     ece_excess=(ece - 0.02) * nan,
@@ -95,11 +108,18 @@ def _metrics(ids: list[dict], sources: Sequence[str], align: Sequence[str], rng:
                     slope_low=0.5 * nan,
                     slope_high=0.9 * nan,
                     brier=0.22 * nan,
+                    brier_low=0.21 * nan,
+                    brier_high=0.23 * nan,
                     log_loss=0.6 * nan,
+                    log_loss_low=0.58 * nan,
+                    log_loss_high=0.62 * nan,
                     overconfidence=(ece - 0.03) * nan,
                     mean_abs_margin=0.8,
                     temperature=1.2 * nan,
-                    ece_after_temperature=0.02 * nan,
+                    ece_after_temperature=(0.02 + 0.1 * ece) * nan,
+                    ece_after_temperature_null_mean=0.7 / np.sqrt(n) * nan,
+                    ece_after_temperature_null_low=0.4 / np.sqrt(n) * nan,
+                    ece_after_temperature_null_high=1.2 / np.sqrt(n) * nan,
                     log_loss_after_temperature=0.58 * nan,
                     ece_true=0.03 * nan,
                     pairwise_drift=0.7,
@@ -240,6 +260,27 @@ def _comparisons(summary: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(against="multitask", p=0.03, p_holm=0.12).drop(columns="sd")
 
 
+def _controls(regimes: Sequence[str], bases: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    verdicts = {
+        "multitask": "more does more",
+        "proportional": "more does less",
+        "random": "more does more",
+        "smoothed": "undecided",
+        "centered": "no difference that matters",
+    }
+    values = {"multitask": -0.02, "proportional": 0.01, "random": -0.015, "smoothed": -0.004, "centered": 0.001}
+    sizes = dict(n_bases=len(bases), n_models=len(bases) * len(seeds), n_pairs=5000)
+    rows = []
+    for regime in regimes:
+        for against, verdict in verdicts.items():
+            row = dict(regime=regime, against=against, p=0.01, p_holm=0.04, verdict=verdict) | sizes
+            for name in ("ece", "accuracy", "mean_abs_margin"):
+                value = values[against]
+                row |= {name: value, f"{name}_low": value - 0.004, f"{name}_high": value + 0.004}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def _alignment(
     bases: Sequence[str], regimes: Sequence[str], seeds: Sequence[int], align: Sequence[str], rng: np.random.Generator
 ) -> dict[str, pd.DataFrame]:
@@ -324,12 +365,12 @@ def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generat
         dict(source=s, split=p, reason=r, n_pairs=n)
         for s in sources
         for p, kept in (("train", 2400), ("validation", 500), ("test", 1000))
-        for r, n in (("kept", kept), ("tie", 14), ("duplicate", 3))
+        for r, n in (("read", kept + 17), ("kept", kept), ("tie", 14), ("duplicate", 3))
     ]
     statistics = [
         dict(source=s, statistic=name, estimate=value, low=value - 0.03, high=value + 0.03, n=1000)
         for s in sources
-        for name, value in (("longer_wins", rng.uniform(0.4, 0.7)), ("mean_words_prompt", rng.uniform(6, 20)))
+        for name, value in (("longer_wins", rng.uniform(0.4, 0.7)), *_spreads(rng))
     ]
     transfer, similar = [], []
     for a in sources:
@@ -338,18 +379,19 @@ def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generat
             transfer.append(
                 dict(trained_on=a, tested_on=b, estimate=value, low=value - 0.03, high=value + 0.03, n=1000)
             )
-            cosine = 1.0 if a == b else rng.uniform(-0.3, 0.6)
-            similar.append(
-                dict(
-                    source_a=a,
-                    source_b=b,
-                    measure="direction_cosine",
-                    estimate=cosine,
-                    low=cosine - 0.1,
-                    high=cosine + 0.1,
-                    n=1000,
+            for measure in MEASURES:
+                value = rng.uniform(0.6, 0.9) if a == b else rng.uniform(0.05, 0.6)
+                similar.append(
+                    dict(
+                        source_a=a,
+                        source_b=b,
+                        measure=measure,
+                        estimate=value,
+                        low=value - 0.1,
+                        high=value + 0.1,
+                        n=1000,
+                    )
                 )
-            )
     return {
         "audit": pd.DataFrame(audit),
         "audit_sources": pd.DataFrame(
@@ -365,15 +407,16 @@ def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generat
                 for s in sources
             ]
         ),
+        **_audit_details(sources, regimes),
         "mixture_summary": pd.DataFrame(
             [
                 dict(
                     regime=r,
                     source=s,
                     available_pairs=2400,
-                    unique_pairs=150 if n in (2, 3) else 2400,
+                    unique_pairs=150 * (8 if r == "balanced" else 1) if n in (2, 3) else 2400,
                     resampled_pairs=2400,
-                    mean_passes=16.0 if n in (2, 3) else 1.0,
+                    mean_passes=16.0 / (8 if r == "balanced" else 1) if n in (2, 3) else 1.0,
                 )
                 for r in regimes
                 for n, s in enumerate(sources)
@@ -382,9 +425,35 @@ def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generat
         "source_statistics": pd.DataFrame(statistics),
         "transfer": pd.DataFrame(transfer),
         "source_similarity": pd.DataFrame(similar),
+        "word_divergence": pd.DataFrame(
+            [
+                dict(
+                    source=s,
+                    divergence_bits=0.08,
+                    null_mean=0.07,
+                    null_low=0.068,
+                    null_high=0.072,
+                    excess_bits=0.01,
+                    p=0.002,
+                    n_pairs=1000,
+                    n_prompts=900,
+                )
+                for s in sources
+            ]
+        ),
         "word_log_odds": pd.DataFrame(
             [
-                dict(source=s, word=w, log_odds=z / 8, z=z, n_chosen=40, n_rejected=30)
+                dict(
+                    source=s,
+                    word=w,
+                    log_odds=z / 8,
+                    low=z / 8 - 0.25,
+                    high=z / 8 + 0.25,
+                    z=z,
+                    z_limit=4.1,
+                    n_chosen=40,
+                    n_rejected=30,
+                )
                 for s in sources
                 for w, z in zip(words, rng.normal(0, 6, len(words)), strict=True)
             ]
@@ -392,7 +461,111 @@ def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generat
     }
 
 
-def _regression() -> dict[str, pd.DataFrame]:
+def _spreads(rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Quantiles of lengths, in rising order."""
+    return [
+        (f"{name}_{what}_words", value)
+        for what in ("prompt", "chosen", "rejected")
+        for name, value in zip(("q10", "q25", "median", "q75", "q90"), np.sort(rng.uniform(1, 200, 5)), strict=True)
+    ]
+
+
+def _audit_details(sources: Sequence[str], regimes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    texts = dict(prompt="is it <b>so</b>?", chosen="yes\n\nit is", rejected="no")
+    near = dict(estimate=0.02, low=0.01, high=0.04, n=900, n_near=18, n_same_dialogue=11)
+    file = dict(
+        container="JSON Lines", format="HH transcripts", n_rows=2417, bytes=10**6, sha256="cd" * 32, revision=""
+    )
+    return {
+        "audit_examples": pd.DataFrame(
+            [dict(source=s, split="train", reason="tie", place="t.jsonl:7", **texts) for s in sources]
+        ),
+        "audit_files": pd.DataFrame([dict(source=s, split="train", file="t.jsonl", **file) for s in sources]),
+        "near_duplicates": pd.DataFrame(
+            [dict(tested_on=a, trained_on=b, **near) for a in sources for b in (*sources, "all")]
+        ),
+        "near_duplicate_examples": pd.DataFrame(
+            [
+                dict(tested_on=s, trained_on=s, share=0.7, same_dialogue=n == 0, test_prompt="a", training_prompt="a b")
+                for n, s in enumerate(sources)
+            ]
+        ),
+        "mixture_manifest": pd.DataFrame(
+            [
+                dict(regime=r, seed=0, k=k, sources=", ".join(sources[:k]), n_pairs=k, n_unique=k, sha256="ef" * 32)
+                for r in regimes
+                for k in range(2, len(sources) + 1)
+            ]
+        ),
+    }
+
+
+def _length_bias(ids: list[dict], sources: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for model in ids:
+        if model["trained_on"].startswith("first"):
+            continue
+        for source in (*sources, "all"):
+            for statistic, middle in (("prefers_longer", 0.55), ("correlation", 0.1)):
+                value = middle + rng.normal(0, 0.03)
+                limits = dict(estimate=value, low=value - 0.03, high=value + 0.03)
+                rows.append(model | dict(source=source, statistic=statistic, n_pairs=1000, n_prompts=990) | limits)
+    return pd.DataFrame(rows)
+
+
+def _paired(bases: Sequence[str], regimes: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    rows = []
+    for base in bases:
+        for regime in regimes:
+            for source in ("align", "all"):
+                for seed in (*map(str, seeds), "combined"):
+                    for metric, value in (("accuracy", 0.01), ("log_loss", -0.02), ("log_slope", 0.2), ("ece", -0.02)):
+                        banded = metric == "ece"
+                        key = dict(base=base, regime=regime, source=source, scheme="more", against="multitask")
+                        rows.append(
+                            key
+                            | dict(seed=seed, metric=metric, estimate=value, p=0.04, p_holm=0.12, n_seeds=1, note="")
+                            | dict(low=np.nan if banded else value - 0.03, high=np.nan if banded else value + 0.03)
+                            | dict(null_low=-0.01 if banded else np.nan, null_high=0.01 if banded else np.nan)
+                            | dict(n_pairs=2000, n_prompts=1980)
+                        )
+    return pd.DataFrame(rows)
+
+
+def _influence(bases: Sequence[str], regimes: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    rows = []
+    for base in bases:
+        for regime in regimes:
+            for scheme in SCHEMES[:4]:
+                for seed in seeds:
+                    key = dict(base=base, regime=regime, scheme=scheme, trained_on="mixture", seed=seed)
+                    rows.append(
+                        key
+                        | dict(data="this run", outcome="net_win", estimate=-0.5, low=-1.4, high=0.4, n=24)
+                        | dict(partial_term=rng.normal(0, 0.01), partial_outcome=rng.normal(0, 0.02), leverage=0.3)
+                        | dict(cooks_distance=abs(rng.normal(0, 0.1)), estimate_without=-0.5 + rng.normal(0, 0.1))
+                    )
+    return pd.DataFrame(rows)
+
+
+def _published() -> dict[str, pd.DataFrame]:
+    noise = [
+        dict(table=table, base=base, scheme=scheme, source=source, ece=0.02, null_mean=0.015, null_low=0.008)
+        | dict(null_high=0.024, p=0.2, n=4664, scale=1.0)
+        | dict(difference=-0.007, noise_low=-0.012, noise_high=0.012, p_difference=0.25, p_correlated=0.2)
+        for table, source in (("table1", "align"), ("table2", "mean"), ("tables4_6", "helpful"))
+        for base in ("pythia-1_4b", "llama2-7b")
+        for scheme in ("more", "single")
+    ]
+    check = dict(check="direction", outcome="accuracy", estimate=-0.004, low=-0.01, high=0.004, p=0.25, n=3)
+    return {
+        "published_noise": pd.DataFrame(noise),
+        "published_checks": pd.DataFrame([check | dict(sentence="Accuracy: lower with MORE in 3 of 3 bases.")]),
+    }
+
+
+def _regression(bases: Sequence[str], regimes: Sequence[str], seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
     rows = [
         dict(
             data=d,
@@ -403,6 +576,8 @@ def _regression() -> dict[str, pd.DataFrame]:
             low=e - w,
             high=e + w,
             p=0.4,
+            p_holm=0.8,
+            vif=1.3,
             n=24,
             n_groups=4,
             note=note,
@@ -417,6 +592,8 @@ def _regression() -> dict[str, pd.DataFrame]:
     ]
     return {
         "regression": pd.DataFrame(rows),
+        "influence": _influence(bases, regimes, seeds),
+        **_published(),
         "power": pd.DataFrame(power),
         "placebo": pd.DataFrame(
             [

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.report import paper_tables
+from more_repro.report import data_tables, paper_tables
 from more_repro.report.build import make_paper_tables, published_tables
 from more_repro.report.study import Study
 
@@ -65,6 +65,20 @@ def test_table1_has_perplexity_and_the_duel_against_multitask(made, full_study):
 def test_table3_counts_kept_pairs_with_published_beside(made):
     row = made["table3"].set_index("source").loc["oasst1"]
     assert (row["train"], row["unique_pairs"], row["published_train"]) == (2400, 150, 18165)
+    assert (row["ties_train"], row["ties_test"]) == (14, 14)
+
+
+def test_table3_has_no_ties_where_none_was_dropped(full_study):
+    audit = full_study["audit"]
+    table = paper_tables.table3(audit[audit["reason"] != "tie"], full_study["mixture_summary"], None, "resampled")
+    assert set(table["ties_train"]) == {0}
+
+
+def test_the_audit_table_has_a_column_for_each_reason(full_study):
+    rows, _ = data_tables.shown("audit", full_study["audit"])
+    assert list(rows.columns) == ["source", "split", "read", "kept", "duplicate", "tie"]
+    assert (rows["read"] == rows[["kept", "duplicate", "tie"]].sum(axis=1)).all()
+    assert len(rows) == 3 * len(full_study.params.sources)
 
 
 def test_outlier_tables_hold_one_base_each_and_its_published_neighbour(made):

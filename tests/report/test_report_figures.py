@@ -64,7 +64,8 @@ def test_svg_loads_nothing_from_outside(full_study):
 
 def test_every_known_scheme_has_its_own_colour_and_marker():
     schemes = ("raw", "top", "averaging", "multitask", "more", "more_slow", "proportional", "random")
-    assert len({style.scheme_colour(s) for s in schemes}) == len({style.scheme_marker(s) for s in schemes}) == 8
+    schemes += ("smoothed", "centered", "sum_to_zero")
+    assert len({style.scheme_colour(s) for s in schemes}) == len({style.scheme_marker(s) for s in schemes}) == 11
     assert style.scheme_colour("my_own") == style.scheme_colour("my_own")
 
 
@@ -178,13 +179,22 @@ def test_ece_axes_share_one_scale_from_zero_and_hide_no_point(name, full_study):
     assert high >= rows.loc[rows["base"] != "none", "estimate"].max()
 
 
+def test_lambda_is_drawn_for_every_scheme_in_which_it_moves(full_study):
+    assert set(scheme_figures.fig2_rows(full_study["training_log"], "resampled")["scheme"]) == {
+        "more", "more_slow", "proportional", "random",
+    }  # fmt: skip
+    figure = scheme_figures.fig2(full_study["training_log"], "resampled")
+    panels = [axis for axis in figure.get_axes() if axis.get_xlabel() == "training step"]
+    assert len(panels) == 4  # and multitask, whose lambda stands still, has none
+
+
 def test_a_long_run_draws_every_nth_step_and_its_mean_over_all(full_study):
     log = full_study["training_log"]
     one = log[(log["scheme"] == "more") & (log["trained_on"] == "mixture")].drop_duplicates(
         ["base", "regime", "source"]
     )
     long = [one.assign(step=step, loss=float(step)) for step in range(1, 901)]
-    rows = scheme_figures.fig2_rows(pd.concat(long, ignore_index=True), "resampled")
+    rows = scheme_figures.fig2_rows(pd.concat(long, ignore_index=True), "resampled", schemes=("more",))
     steps = sorted(rows["step"].unique())
     assert len(steps) == 300
     assert np.diff(steps).tolist() == [3] * 299

@@ -1,6 +1,7 @@
 """The page and the folder around it: numbers survive, hostile text dies, nothing is loaded, equal bytes."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -144,6 +145,15 @@ def test_hostile_text_never_lives_in_the_page(payload, full_study):
         "note",
         "reason",
         "method",
+        "place",
+        "prompt",
+        "chosen",
+        "rejected",
+        "test_prompt",
+        "training_prompt",
+        "file",
+        "format",
+        "licence",
     )
     hostile = {
         name: table.assign(**{column: table[column] + payload for column in columns if column in table.columns})
@@ -154,6 +164,14 @@ def test_hostile_text_never_lives_in_the_page(payload, full_study):
     assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
     assert all(a.get("src") != "x" for a in parsed.all("img"))
     assert parsed.open == []
+
+
+def test_the_audit_stands_on_the_page_with_its_examples(text):
+    parsed = re.sub(r"\s+", " ", text)
+    assert "What happened to every pair that was read" in parsed
+    assert "is it &lt;b&gt;so&lt;/b&gt;?" in parsed
+    for name in ("audit", "audit_examples", "audit_files", "near_duplicates", "mixture_manifest"):
+        assert f'href="tables/{name}.csv"' in parsed
 
 
 def test_links_must_stay_in_the_folder():

@@ -1,103 +1,151 @@
 """The audit: each comparison that was read is kept, or dropped for exactly one counted reason.
 
-Every function takes Rows and gives Rows with the same number read, so the law `kept + dropped = read` cannot break.
-Readers count tie, empty, identical, different_prompts, multi_turn, other_language, deleted and unranked.
+Every function takes Rows or a Part and gives one with the same number read, so the law `kept + dropped = read` cannot
+break. Readers count unreadable, tie, empty, identical, different_prompts, multi_turn, other_language, deleted,
+unreviewed, unranked and no_prompt; here are contradictory, duplicate, leaked, in_validation, and what moves elsewhere
+or is over a cap.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from more_repro.data.rows import Rows
+from more_repro.data.frames import pairs_frame
+from more_repro.data.rows import MOST_EXAMPLES, Example, Rows, shorten
 from more_repro.data.streams import order_by_hash
-from more_repro.records import Message, PreferencePair
-from more_repro.tables import check
+from more_repro.records import Message, PreferencePair, Split, prompt_from_json
+from more_repro.tables import SCHEMAS, check
 
-Prompt = tuple[Message, ...]
+Comparison = tuple[tuple[Message, ...], frozenset[str]]
+Examples = dict[str, list[Example]]  # reason -> the first MOST_EXAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One source and split: the table `pairs` of what is kept, how many were dropped for which reason, examples."""
+
+    source: str
+    pairs: pd.DataFrame
+    dropped: Counter[str]
+    examples: Examples
+
+    @classmethod
+    def of(cls, rows: Rows) -> "Part":
+        return cls(rows.source, pairs_frame(rows.pairs), rows.dropped.copy(), dict(rows.examples))
+
+    @property
+    def n_read(self) -> int:
+        return len(self.pairs) + sum(self.dropped.values())
 
 
 def drop_repeats(rows: Rows) -> Rows:
     """Drop `contradictory` pairs (the same responses both ways round: every copy) and later copies as `duplicate`."""
-    orders: dict[tuple[Prompt, frozenset[str]], set[str]] = {}
+    orders: dict[Comparison, set[str]] = {}
     for pair in rows.pairs:
         orders.setdefault(_comparison(pair), set()).add(pair.chosen)
-    seen: set[tuple[Prompt, frozenset[str]]] = set()
-
-    def reason(pair: PreferencePair) -> str | None:
-        comparison = _comparison(pair)
-        if len(orders[comparison]) > 1:
-            return "contradictory"
-        if comparison in seen:
-            return "duplicate"
-        seen.add(comparison)
-        return None
-
-    return _sift(rows, reason)
-
-
-def drop_prompts(rows: Rows, prompts: Collection[Prompt], reason: str) -> Rows:
-    """Drop every pair whose prompt is one of `prompts`."""
-    return _sift(rows, lambda pair: reason if pair.prompt in prompts else None)
-
-
-def drop_over_cap(rows: Rows, most: int | None, rng: np.random.Generator) -> Rows:
-    """Keep a random `most` of the pairs in their order, the rest being `over_cap`; None keeps all."""
-    if most is None or len(rows.pairs) <= most:
+    if len(orders) == len(rows.pairs):
         return rows
-    kept = np.zeros(len(rows.pairs), dtype=bool)
-    kept[rng.permutation(len(rows.pairs))[:most]] = True
-    flags = iter(kept)
-    return _sift(rows, lambda _: None if next(flags) else "over_cap")
+    seen: set[Comparison] = set()
+    shown = {reason: list(examples) for reason, examples in rows.examples.items()}
+    left = Rows(rows.source, [], rows.dropped.copy(), shown)
+    for pair in rows.pairs:
+        comparison = _comparison(pair)
+        repeats = "contradictory" if len(orders[comparison]) > 1 else "duplicate" if comparison in seen else None
+        if repeats is None:
+            seen.add(comparison)
+            left.pairs.append(pair)
+        else:
+            left.drop(repeats, texts=(pair.prompt, pair.chosen, pair.rejected))
+    return left
 
 
-def split_off(rows: Rows, most: int, seed: int, split: str) -> tuple[Rows, Rows]:
-    """Move whole prompts, at most `most` pairs, into another split: (the rest with `to_<split>` counted, the part).
+def drop_prompts(part: Part, prompt_ids: Collection[str], reason: str) -> Part:
+    """Drop every pair whose prompt is one of those named, with examples."""
+    gone = part.pairs["prompt_id"].isin(prompt_ids).to_numpy()
+    examples = dict(part.examples)
+    if gone.any():
+        first = part.pairs[gone].head(MOST_EXAMPLES)
+        texts = zip(first["prompt"], first["chosen"], first["rejected"], strict=True)
+        examples[reason] = [Example("", shorten(prompt_from_json(p)), shorten(c), shorten(r)) for p, c, r in texts]
+    return _without(part, gone, reason, examples)
+
+
+def drop_over_cap(part: Part, most: int | None, rng: np.random.Generator) -> Part:
+    """Keep a random `most` of the pairs in their order, the rest being `over_cap`; None keeps all."""
+    if most is None or len(part.pairs) <= most:
+        return part
+    gone = np.ones(len(part.pairs), dtype=np.bool_)
+    gone[rng.permutation(len(part.pairs))[:most]] = False
+    return _without(part, gone, "over_cap")
+
+
+def split_off(part: Part, most: int, seed: int, split: str) -> tuple[Part, Part]:
+    """Move whole prompts, at most `most` pairs, into another split: (the rest with `to_<split>` counted, the new part).
 
     A prompt's turn comes from its own hash, so sources that share prompts give up the same ones.
     """
-    sizes: dict[str, int] = {}
-    ids = [pair.prompt_id for pair in rows.pairs]
-    for key in ids:
-        sizes[key] = sizes.get(key, 0) + 1
+    sizes = Counter(part.pairs["prompt_id"])
     moved: set[str] = set()
     room = most
-    for key in order_by_hash(sizes, seed, f"split off {split}"):
+    for key in order_by_hash(sizes, seed, f"split off {split}") if room else ():
         if sizes[key] <= room:
             moved.add(key)
             room -= sizes[key]
         if room == 0:
             break
-    flags = iter([key in moved for key in ids])
-    rest = _sift(rows, lambda _: f"to_{split}" if next(flags) else None)
-    return rest, Rows(rows.source, [pair for pair, key in zip(rows.pairs, ids, strict=True) if key in moved])
+    gone = part.pairs["prompt_id"].isin(moved).to_numpy()
+    new = Part(part.source, part.pairs[gone].reset_index(drop=True), Counter(), {})
+    return _without(part, gone, f"to_{split}"), new
 
 
-def prompts_of(groups: Iterable[Rows]) -> set[Prompt]:
-    """The different prompts of several Rows."""
-    return {pair.prompt for rows in groups for pair in rows.pairs}
+def prompts_of(parts: Iterable[Part]) -> set[str]:
+    """The prompt_ids of several parts."""
+    return set().union(*(part.pairs["prompt_id"] for part in parts))
 
 
-def audit_table(split_rows: Iterable[tuple[str, Rows]]) -> pd.DataFrame:
-    """Table `audit` of (split, rows): read, kept, and each reason that occurred, for each source and split."""
+def audit_table(parts: Iterable[tuple[Split, Part]]) -> pd.DataFrame:
+    """Table `audit` of (split, part): read, kept, and each reason that occurred, for each source and split."""
     lines = []
-    for split, rows in split_rows:
-        counts = {"read": rows.n_read, "kept": len(rows.pairs)} | dict(sorted(rows.dropped.items()))
-        lines += [(rows.source, split, reason, count) for reason, count in counts.items()]
-    return check(pd.DataFrame(lines, columns=["source", "split", "reason", "n_pairs"]), "audit")
+    for split, part in parts:
+        counts = {"read": part.n_read, "kept": len(part.pairs)} | dict(sorted(part.dropped.items()))
+        lines += [(part.source, split, reason, count) for reason, count in counts.items()]
+    return check(pd.DataFrame(lines, columns=list(SCHEMAS["audit"])), "audit")
 
 
-def _comparison(pair: PreferencePair) -> tuple[Prompt, frozenset[str]]:
+def examples_table(parts: Iterable[tuple[Split, Part]], folder: str) -> pd.DataFrame:
+    """Table `audit_examples` of (split, part): the first pairs that were dropped for each reason, texts shortened.
+
+    folder: of the local files; places are named from there, because a page may go where the path says too much.
+    """
+    lines = [
+        (
+            part.source,
+            split,
+            reason,
+            shown.where.replace(f"{folder.rstrip('/')}/", ""),
+            shown.prompt,
+            shown.chosen,
+            shown.rejected,
+        )
+        for split, part in parts
+        for reason, examples in sorted(part.examples.items())
+        for shown in examples
+    ]
+    return check(pd.DataFrame(lines, columns=list(SCHEMAS["audit_examples"])), "audit_examples")
+
+
+def _comparison(pair: PreferencePair) -> Comparison:
     return pair.prompt, frozenset((pair.chosen, pair.rejected))
 
 
-def _sift(rows: Rows, reason_of: Callable[[PreferencePair], str | None]) -> Rows:
-    """Rows without the pairs that have a reason to go; `reason_of` is asked once for each pair, in order."""
-    left = Rows(rows.source, [], rows.dropped.copy())
-    for pair in rows.pairs:
-        reason = reason_of(pair)
-        if reason is None:
-            left.pairs.append(pair)
-        else:
-            left.drop(reason)
-    return left
+def _without(part: Part, gone: NDArray[np.bool_], reason: str, examples: Examples | None = None) -> Part:
+    """The part without some pairs, which are counted; the table itself is shared where none goes."""
+    shown = part.examples if examples is None else examples
+    if not gone.any():
+        return Part(part.source, part.pairs, part.dropped.copy(), shown)
+    dropped = part.dropped + Counter({reason: int(gone.sum())})
+    return Part(part.source, part.pairs[~gone].reset_index(drop=True), dropped, shown)

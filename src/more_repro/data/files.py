@@ -1,17 +1,28 @@
-"""Strict reading of local JSON and JSON Lines: every error names file, line and column, nothing is guessed.
+"""Local files: where they may lie, and what they hold, by their content and not only by their name.
 
 `datasets` is not used for local files: it accepts missing keys and null lines, and may serve stale rows from its cache.
 """
 
 import gzip
-import json
-from collections.abc import Iterator
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
-from typing import Any
 
-from more_repro.data.rows import SourceError
+from more_repro.data.csv_rows import looks_like_header, read_csv
+from more_repro.data.json_rows import read_lines, read_list
+from more_repro.data.parquet_rows import read_parquet
+from more_repro.data.rows import RawRows, Row, SourceError
 
-Row = tuple[str, dict[str, Any]]  # where it stands, for messages; the row
+_GZIP, _PARQUET, _BYTE_ORDER = b"\x1f\x8b", b"PAR1", b"\xef\xbb\xbf"
+_READERS: dict[str, Callable[[bytes, str], Iterator[Row]]] = {
+    "JSON list": read_list,
+    "JSON Lines": read_lines,
+    "CSV": read_csv,
+    "Parquet": read_parquet,
+}
+_ENDINGS = {".json": "JSON list", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines", ".csv": "CSV", ".parquet": "Parquet"}
+_KNOWN = "a JSON list '[..', JSON Lines '{..', CSV with a header, or Parquet; all but Parquet also as gzip"
 
 
 def local_path(folder: str | Path, name: str | None, source: str, split: str) -> Path:
@@ -30,91 +41,58 @@ def local_path(folder: str | Path, name: str | None, source: str, split: str) ->
     return path
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Rows of a .json file (a list of objects) or .jsonl file (an object on each line), either also as .gz."""
-    kind = [suffix for suffix in path.suffixes if suffix != ".gz"][-1:]
-    if kind == [".jsonl"]:
-        return _read_lines(path)
-    if kind == [".json"]:
-        return _read_list(path)
-    raise SourceError(str(path), "name", path.name, "a name that ends in .json, .jsonl, .json.gz or .jsonl.gz")
+def open_file(path: Path) -> RawRows:
+    """The raw rows of a file, its container as its content shows it.
+
+    Raises SourceError where the file is empty, cut, none of the known containers, or not what its name says; while
+    rows are taken, where it is not UTF-8 or cannot be read on. Rows that are broken one by one come as SourceErrors.
+    """
+    stored = path.read_bytes()
+    data = _unpacked(path, stored)
+    if not data or data.isspace():
+        raise SourceError(str(path), "file", "nothing", "at least one row")
+    container = _container(path, data)
+    if container == "Parquet" and data is not stored:
+        raise SourceError(str(path), "container", "Parquet, gzip", "Parquet as it is: it has its own compression")
+    return RawRows(
+        file=path.name,
+        container=container if data is stored else f"{container}, gzip",
+        rows=_READERS[container](data.removeprefix(_BYTE_ORDER), str(path)),
+        n_bytes=len(stored),
+        hasher=hashlib.sha256(stored),
+        revision="",
+    )
 
 
-def _read_lines(path: Path) -> Iterator[Row]:
-    number = 0
-    for number, line in enumerate(_bytes(path).splitlines(), start=1):
-        where = f"{path}:{number}"
-        yield where, _as_object(_parse(_text(line, where), where), where)
-    if number == 0:
-        raise SourceError(str(path), "file", "", "at least one line")
-
-
-def _read_list(path: Path) -> Iterator[Row]:
-    data = _bytes(path)
-    value = _parse(_text(data, str(path)), str(path))
-    if not isinstance(value, list) or not value:
-        raise SourceError(str(path), "file", value, "a list of at least one object")
-    for number, row in enumerate(value, start=1):
-        where = f"{path} row {number}"
-        yield where, _as_object(row, where)
-
-
-def _bytes(path: Path) -> bytes:
-    data = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise SourceError(str(path), "file", str(error), "a whole gzip file") from None
-    return data.removeprefix(b"\xef\xbb\xbf")
-
-
-def _text(data: bytes, where: str) -> str:
+def _unpacked(path: Path, stored: bytes) -> bytes:
+    packed, named = stored.startswith(_GZIP), path.suffix == ".gz"
+    if stored and packed != named:
+        found, expected = ("gzip", "a name that ends in .gz") if packed else ("no gzip file", "gzip, as the name says")
+        raise SourceError(str(path), "container", found, expected)
+    if not packed:
+        return stored
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        place = f"{where}:{line}" if b"\n" in data else where
-        raise SourceError(place, "bytes", data[error.start : error.end], "UTF-8 text") from None
+        return gzip.decompress(stored)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(str(path), "file", str(error), "a whole gzip file") from None
 
 
-def _parse(text: str, where: str) -> Any:
-    try:
-        value = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
-        if "\\ud" in text or "\\uD" in text:  # half of a surrogate pair is valid JSON, and no text
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        return value
-    except json.JSONDecodeError as error:
-        place = f"{where}:{error.lineno}:{error.colno}" if "\n" in text else f"{where}:{error.colno}"
-        raise SourceError(place, "JSON", text[error.pos : error.pos + 20], error.msg) from None
-    except UnicodeEncodeError as error:
-        raise SourceError(where, "JSON", str(error.object[error.start : error.end]), "whole characters") from None
-    except _BadValueError as error:
-        raise SourceError(where, error.field, error.found, error.expected) from None
-    except RecursionError:
-        raise SourceError(where, "JSON", text[:20], "objects that are not nested so deep") from None
+def _container(path: Path, data: bytes) -> str:
+    """What the content shows; where it shows nothing, what the name says, so that errors name a line."""
+    shown, named = _shown(data), next((_ENDINGS[end] for end in reversed(path.suffixes) if end in _ENDINGS), None)
+    if shown and named and shown != named:
+        raise SourceError(str(path), "container", shown, f"{named}, as the name says, or another name")
+    container = shown or named
+    if container is None:
+        raise SourceError(str(path), "container", data[:20], _KNOWN)
+    return container
 
 
-class _BadValueError(ValueError):
-    def __init__(self, field: str, found: str, expected: str) -> None:
-        super().__init__(field)
-        self.field, self.found, self.expected = field, found, expected
-
-
-def _no_repeats(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for key, value in items:
-        if key in row:
-            raise _BadValueError(key, key, "each key once")
-        row[key] = value
-    return row
-
-
-def _no_constant(name: str) -> float:
-    raise _BadValueError("number", name, "a finite number")
-
-
-def _as_object(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SourceError(where, "row", value, "an object")
-    return value
+def _shown(data: bytes) -> str | None:
+    if data.startswith(_PARQUET):
+        return "Parquet"
+    start = data[:4096].removeprefix(_BYTE_ORDER).lstrip()
+    if start[:1] in (b"[", b"{"):
+        return "JSON list" if start[:1] == b"[" else "JSON Lines"
+    line = data.removeprefix(_BYTE_ORDER).partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+    return "CSV" if looks_like_header(line) else None

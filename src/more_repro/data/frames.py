@@ -4,17 +4,26 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from more_repro.records import PreferencePair, prompt_json
-from more_repro.tables import SCHEMAS, check
+from more_repro.records import PreferencePair, pair_digest, prompt_digest, prompt_json
+from more_repro.tables import check
 
 
 def pairs_frame(pairs: Iterable[PreferencePair]) -> pd.DataFrame:
-    """The pairs as a table `pairs`, in their order."""
-    rows = [
-        (
-            pair.pair_id, pair.prompt_id, pair.source, prompt_json(pair.prompt), pair.chosen, pair.rejected,
-            pair.true_preference, pair.shared_margin,
-        )
-        for pair in pairs
-    ]  # fmt: skip
-    return check(pd.DataFrame(rows, columns=list(SCHEMAS["pairs"])), "pairs")
+    """The pairs as a table `pairs`, in their order; ids are those of PreferencePair."""
+    pairs = list(pairs)
+    prompts = [prompt_json(pair.prompt) for pair in pairs]  # once for the column and both ids
+    columns = {
+        "pair_id": [
+            pair_digest(pair.source, prompt, pair.chosen, pair.rejected)
+            for pair, prompt in zip(pairs, prompts, strict=True)
+        ],
+        "prompt_id": [prompt_digest(prompt) for prompt in prompts],
+        "source": [pair.source for pair in pairs],
+        "prompt": prompts,
+        "chosen": [pair.chosen for pair in pairs],
+        "rejected": [pair.rejected for pair in pairs],
+    }
+    frame = pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
+    frame["true_preference"] = pd.Series([pair.true_preference for pair in pairs], dtype="float64")
+    frame["shared_margin"] = pd.Series([pair.shared_margin for pair in pairs], dtype="float64")
+    return check(frame, "pairs")

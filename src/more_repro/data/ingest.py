@@ -1,135 +1,123 @@
 """Reads every source, audits it, and writes pairs for train, validation and test, and the corpus for the bases."""
 
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from more_repro import tables
-from more_repro.data import audit
-from more_repro.data.frames import pairs_frame
-from more_repro.data.rows import Rows, SourceError
-from more_repro.data.sources import find_reader
-from more_repro.data.streams import stream
+from more_repro.data import audit, near_duplicates
+from more_repro.data.audit import Part
+from more_repro.data.corpus import corpus_texts
+from more_repro.data.reading import FileFacts, read_source
+from more_repro.data.splitting import Parts, Splits, split_sources
 from more_repro.params import Data, Params, Source
 from more_repro.paths import Paths
 from more_repro.progress import Progress
-from more_repro.records import SPLITS, Split
-from more_repro.rendering import render_prompt, render_text
+from more_repro.records import SPLITS, prompt_from_json
+from more_repro.rendering import render_prompt
+from more_repro.workers import run_jobs
 
-# Most of a source's pairs that a split made here may take, and the test share of webgpt in the paper's Table 3,
-# used where a source has no test part of its own and data.test_pairs asks for no number.
-_MOST_SHARE = 0.20
-_TEST_SHARE = 0.05
+# Workers take a second to start: it pays from here on, in bytes of local files.
+_LARGE_BYTES = 64 * 2**20
 
-Splits = dict[str, dict[Split, Rows]]  # source -> split -> rows
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def ingest(params: Params, paths: Paths) -> dict[str, pd.DataFrame]:
-    """Write pairs of every source and split, the corpus, and the tables `audit` and `audit_sources`.
+    """Write pairs of every source and split, the corpus, and the tables of the audit.
 
-    Returns these two and `examples` (source, prompt, chosen, rejected: the first training pair of each source).
-    Raises SourceError for input that no rule covers, or where a source keeps no pair in a split.
+    These are `audit`, `audit_sources`, `audit_files`, `audit_examples`, `near_duplicates` and
+    `near_duplicate_examples`. Returns them and `examples` (source, prompt, chosen, rejected: the first training pair of
+    each source). Raises SourceError for input that no rule covers, or where a source keeps no pair in a split.
     """
-    splits = split_sources(params, read_sources(params))
-    sources: list[dict[str, str]] = []
+    found, files = read_sources(params)
+    splits = split_sources(params, found)
+    del found  # with the pairs that were dropped it is as large as what is kept
+    trained = [parts["train"].pairs for parts in splits.values()]
+    described = []
     for name, parts in splits.items():
-        frames = {split: pairs_frame(parts[split].pairs) for split in SPLITS}
-        for split, frame in frames.items():
-            tables.write(frame, paths.pairs(name, split), "pairs")
-        sources.append(_describe(name, params.sources[name], frames))
-    tables.write(pd.DataFrame({"text": corpus_texts(params, splits)}), paths.corpus, "corpus")
+        for split in SPLITS:
+            tables.write(parts[split].pairs, paths.pairs(name, split), "pairs")
+        described.append(_describe(name, params.sources[name], parts))
+    tables.write(pd.DataFrame({"text": corpus_texts(params, trained)}), paths.corpus, "corpus")
+    every = [(split, parts[split]) for parts in splits.values() for split in SPLITS]
     result = {
-        "audit": audit.audit_table((split, parts[split]) for parts in splits.values() for split in SPLITS),
-        "audit_sources": tables.check(pd.DataFrame(sources), "audit_sources"),
+        "audit": audit.audit_table(every),
+        "audit_sources": tables.check(pd.DataFrame(described), "audit_sources"),
+        "audit_files": files,
+        "audit_examples": audit.examples_table(every, params.data.folder),
+        **_near_duplicates(params, splits),
     }
     for table, frame in result.items():
         tables.write(frame, paths.table("ingest", table), table)
-    return result | {"examples": _examples(splits)}
+    return result | {"examples": _first_pairs(splits)}
 
 
-def read_sources(params: Params) -> Splits:
-    """The rows that each source's reader gives: train, and test and validation where the source has them."""
-    progress = Progress("reading sources", len(params.sources), unit="sources")
-    found: Splits = {}
-    for name, source in params.sources.items():
-        parts = _read_parts(name, source, params.data)
-        found[name] = {split: audit.drop_repeats(rows) for split, rows in parts.items()}
-        progress.step(note=name)
-    return found
+def read_sources(params: Params) -> tuple[Splits, pd.DataFrame]:
+    """What each source's reader gives without repeats, and the table `audit_files`.
 
-
-def split_sources(params: Params, found: Splits) -> Splits:
-    """Three splits of each source, no prompt of one split standing in another split of ANY source.
-
-    All sources are trained on together, so a prompt that one source tests and another trains on would leak.
+    A source has train, and test and validation where it comes with them.
     """
-    data, done = params.data, {name: dict(parts) for name, parts in found.items()}
-    for name, parts in done.items():
-        if "test" not in parts:
-            most = _at_most(parts["train"], data.test_pairs, _TEST_SHARE)
-            parts["train"], parts["test"] = audit.split_off(parts["train"], most, data.seed, "test")
-        parts["test"] = audit.drop_over_cap(parts["test"], data.test_pairs, stream(data.seed, "cap", name, "test"))
-    tested = audit.prompts_of(parts["test"] for parts in done.values())
-    for parts in done.values():
-        for split in [split for split in parts if split != "test"]:
-            parts[split] = audit.drop_prompts(parts[split], tested, "leaked")
-        if "validation" not in parts:
-            most = _at_most(parts["train"], data.validation_pairs, _MOST_SHARE)
-            parts["train"], parts["validation"] = audit.split_off(parts["train"], most, data.seed, "validation")
-    validated = audit.prompts_of(parts["validation"] for parts in done.values())
-    for name, parts in done.items():
-        train = audit.drop_prompts(parts["train"], validated, "in_validation")
-        parts["train"] = audit.drop_over_cap(train, data.train_pairs, stream(data.seed, "cap", name, "train"))
-        _check_not_empty(name, parts)
-    return done
-
-
-def corpus_texts(params: Params, splits: Splits) -> list[str]:
-    """At most data.corpus_texts transcripts: the world's own corpus, or what the training pairs say, sampled."""
-    data = params.data
-    rng = stream(data.seed, "corpus")
-    if all(source.reader == "embedded" for source in params.sources.values()):
-        from more_repro.world.grammar import make_corpus  # a study of other data does not depend on the world
-
-        return [render_text(prompt, text) for prompt, text in make_corpus(data.corpus_texts, data.drift, rng)]
-    texts = dict.fromkeys(
-        render_text(pair.prompt, response)
-        for parts in splits.values()
-        for pair in parts["train"].pairs
-        for response in (pair.chosen, pair.rejected)
+    jobs = [(name, source, params.data) for name, source in params.sources.items()]
+    read = _over_sources(_read, jobs, params, "reading sources")
+    facts = pd.DataFrame(
+        [asdict(one) for _, files in read for one in files], columns=list(tables.SCHEMAS["audit_files"])
     )
-    unique = list(texts)
-    return [unique[index] for index in rng.permutation(len(unique))[: data.corpus_texts]]
+    found = {name: parts for name, (parts, _) in zip(params.sources, read, strict=True)}
+    return found, tables.check(facts, "audit_files")
 
 
-def _read_parts(name: str, source: Source, data: Data) -> dict[Split, Rows]:
-    if source.reader == "embedded":
-        from more_repro.data.sources import embedded  # the one reader that makes all three splits
-
-        return {split: embedded.read(name, source, data, split) for split in SPLITS}
-    read = find_reader(source.reader)
-    parts: dict[Split, Rows] = {"train": read(name, source, data, "train")}
-    return parts if source.test is None else parts | {"test": read(name, source, data, "test")}
+def _read(job: tuple[str, Source, Data]) -> tuple[Parts, list[FileFacts]]:
+    rows, facts = read_source(*job)
+    parts = {}
+    for split in list(rows):
+        parts[split] = Part.of(audit.drop_repeats(rows.pop(split)))  # one split's objects at a time
+    return parts, facts
 
 
-def _at_most(rows: Rows, asked: int | None, share: float) -> int:
-    """Pairs that a new split may take."""
-    pairs = len(rows.pairs)
-    return int(pairs * share) if asked is None else min(asked, int(pairs * _MOST_SHARE))
+def _near_duplicates(params: Params, splits: Splits) -> dict[str, pd.DataFrame]:
+    tests = {name: near_duplicates.distinct_prompts(parts["test"].pairs) for name, parts in splits.items()}
+    every = pd.concat(tests.values(), ignore_index=True)
+    jobs = [(every, near_duplicates.distinct_prompts(parts["train"].pairs)) for parts in splits.values()]
+    found = _over_sources(_find, jobs, params, "near-duplicates")
+    matches = dict(zip(splits, found, strict=True))
+    return near_duplicates.summarize(tests, matches, params.stats.confidence)
 
 
-def _check_not_empty(name: str, parts: dict[Split, Rows]) -> None:
-    for split in SPLITS:
-        if not parts[split].pairs:
-            counts = {"read": parts[split].n_read, **parts[split].dropped}
-            raise SourceError(f"source {name!r}", split, counts, "at least one pair that is kept")
+def _find(job: tuple[pd.Series, pd.Series]) -> near_duplicates.Matches:
+    return near_duplicates.find(*job)
 
 
-def _describe(name: str, source: Source, frames: dict[Split, pd.DataFrame]) -> dict[str, str]:
+def _over_sources(function: Callable[[Job], Result], jobs: Sequence[Job], params: Params, label: str) -> list[Result]:
+    """One job for each source: over workers where the sources are large, else here."""
+    if len(jobs) > 1 and _is_large(params):
+        return run_jobs(function, jobs, label, preload=(__name__,), uses_torch=False)
+    progress = Progress(label, len(jobs), unit="sources")
+    results = []
+    for job in jobs:
+        results.append(function(job))
+        progress.step()
+    return results
+
+
+def _is_large(params: Params) -> bool:
+    sources = params.sources.values()
+    folder = Path(params.data.folder)
+    files = {folder / name for source in sources for name in (source.train, source.test) if name is not None}
+    on_hub = any(source.location is not None for source in sources)
+    return on_hub or sum(file.stat().st_size for file in files if file.is_file()) > _LARGE_BYTES
+
+
+def _describe(name: str, source: Source, parts: Parts) -> dict[str, str]:
     """One row of `audit_sources`; the digest is of the kept pair_ids of each split, order left out."""
     hasher = hashlib.sha256()
-    for split, frame in frames.items():
-        hasher.update("\n".join([split, *sorted(frame["pair_id"])]).encode())
+    for split in SPLITS:
+        hasher.update("\n".join([split, *sorted(parts[split].pairs["pair_id"])]).encode())
     files = ", ".join(part for part in (source.train, source.test) if part is not None)
     origin = "embedded world" if source.reader == "embedded" else source.location or files
     return {
@@ -142,13 +130,7 @@ def _describe(name: str, source: Source, frames: dict[Split, pd.DataFrame]) -> d
     }
 
 
-def _examples(splits: Splits) -> pd.DataFrame:
-    firsts = [parts["train"].pairs[0] for parts in splits.values()]
-    return pd.DataFrame(
-        {
-            "source": [pair.source for pair in firsts],
-            "prompt": [render_prompt(pair.prompt) for pair in firsts],
-            "chosen": [pair.chosen for pair in firsts],
-            "rejected": [pair.rejected for pair in firsts],
-        }
-    )
+def _first_pairs(splits: Splits) -> pd.DataFrame:
+    firsts = pd.concat([parts["train"].pairs.head(1) for parts in splits.values()], ignore_index=True)
+    prompts = pd.Series([render_prompt(prompt_from_json(text)) for text in firsts["prompt"]], dtype="str")
+    return firsts[["source", "prompt", "chosen", "rejected"]].assign(prompt=prompts)

@@ -1,4 +1,4 @@
-"""Intervals of means and shares over pairs, where pairs of one prompt are not independent."""
+"""Intervals of means, shares and quantiles over pairs, where pairs of one prompt are not independent."""
 
 from statistics import NormalDist
 from typing import NamedTuple
@@ -23,26 +23,51 @@ def plain(value: float) -> Interval:
     return Interval(value, float("nan"), float("nan"))
 
 
+def normal(value: float, variance: float, confidence: float) -> Interval:
+    """An estimate with a normal interval."""
+    half = quantile(confidence) * float(variance) ** 0.5
+    return Interval(value, value - half, value + half)
+
+
 def clustered_mean(values: Floats, clusters: Codes, confidence: float) -> Interval:
     """Mean of values (n,) with a normal interval whose variance is that of cluster sums (linearised ratio)."""
     if len(values) == 0:
         return plain(float("nan"))
-    mean = float(values.mean())
-    half = quantile(confidence) * clustered_variance(values, clusters) ** 0.5
-    return Interval(mean, mean - half, mean + half)
+    return normal(float(values.mean()), clustered_variance(values, clusters), confidence)
 
 
-def clustered_share(values: Floats, clusters: Codes, confidence: float) -> Interval:
+def clustered_share(values: Floats, clusters: Codes, confidence: float, more_variance: float = 0.0) -> Interval:
     """Mean of values (n,) in [0, 1], with Wilson's interval at the number of pairs that clustering leaves.
 
-    That number is p(1-p) / clustered variance, at most n; the number of clusters where the values do not vary.
+    more_variance: variance of the mean for another reason than the choice of these values, added to theirs.
     """
-    n = len(values)
-    if n == 0:
+    if len(values) == 0:
         return plain(float("nan"))
-    share = float(values.mean())
-    variance = clustered_variance(values, clusters)
-    effective = min(n, share * (1 - share) / variance) if variance > 0 else len(np.unique(clusters))
+    variance = clustered_variance(values, clusters) + more_variance
+    return wilson(float(values.mean()), variance, len(values), len(np.unique(clusters)), confidence)
+
+
+def clustered_quantile(values: Floats, clusters: Codes, share: float, confidence: float) -> Interval:
+    """The smallest value (n,) that `share` of them do not exceed, with Woodruff's interval.
+
+    The interval of the share of values at or below the estimate is carried back to values (Woodruff 1952).
+    """
+    if len(values) == 0:
+        return plain(float("nan"))
+    ranked = np.sort(values)
+    estimate = _at(ranked, share)
+    variance = clustered_variance((values <= estimate).astype(np.float64), clusters)
+    _, low, high = wilson(share, variance, len(values), len(np.unique(clusters)), confidence)
+    return Interval(estimate, min(estimate, _at(ranked, low)), max(estimate, _at(ranked, high)))
+
+
+def wilson(share: float, variance: float, n: int, n_clusters: int, confidence: float) -> Interval:
+    """Wilson's interval of a share whose variance is known, at the effective number share(1-share) / variance.
+
+    That number is at most n, and n_clusters where values do not vary or their variance is not known.
+    """
+    spread = share * (1 - share)
+    effective = min(float(n), spread / variance) if variance > 0 and spread > 0 else float(n_clusters)
     z2 = quantile(confidence) ** 2
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     half = (z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) ** 0.5 / (1 + z2 / effective)
@@ -61,3 +86,8 @@ def clustered_variance(values: Floats, clusters: Codes) -> float:
 def quantile(confidence: float) -> float:
     """The normal quantile of a two-sided interval."""
     return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def _at(ranked: Floats, share: float) -> float:
+    place = int(np.ceil(share * len(ranked) - 1e-9)) - 1
+    return float(ranked[min(max(place, 0), len(ranked) - 1)])

@@ -1,13 +1,17 @@
-"""What a source reader hands back, and the one error it raises for input it cannot use."""
+"""What a source reader takes and hands back, and the one error it raises for input it cannot use."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from more_repro.records import Message, PreferencePair
 
 # What a web forum leaves behind in place of a text.
 _PLACEHOLDERS = frozenset({"[removed]", "[deleted]"})
+
+MOST_EXAMPLES = 3  # of each reason, source and split
+EXAMPLE_CHARACTERS = 200
 
 
 class SourceError(ValueError):
@@ -19,31 +23,83 @@ class SourceError(ValueError):
         super().__init__(f"{where}: field {field!r}: found {shown}, expected {expected}")
         self.where, self.field, self.found, self.expected = where, field, found, expected
 
+    def __reduce__(self) -> tuple[type["SourceError"], tuple[str, str, object, str]]:
+        """As a worker process hands it over: an exception is otherwise made again from its message alone."""
+        return SourceError, (self.where, self.field, self.found, self.expected)
+
+
+Row = tuple[str, "dict[str, Any] | SourceError"]  # where it stands; the row, or why it cannot be read
+
+
+class Hasher(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """The rows of one file or hub split, before a format is known, and what the audit says about where they are from.
+
+    hasher: sha256 of the content; complete when all rows are taken. revision: of a hub set, else "".
+    """
+
+    file: str
+    container: str
+    rows: Iterator[Row]
+    n_bytes: int
+    hasher: Hasher
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One dropped comparison, each text cut to EXAMPLE_CHARACTERS: what the audit shows beside a count."""
+
+    where: str
+    prompt: str
+    chosen: str
+    rejected: str
+
+
+Text = str | tuple[Message, ...]
+
 
 @dataclass(slots=True)
 class Rows:
-    """Pairs of one source and split, and how many comparisons were dropped for which reason."""
+    """Pairs of one source and split, how many comparisons were dropped for which reason, and examples of each."""
 
     source: str
     pairs: list[PreferencePair] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[Example]] = field(default_factory=dict)  # reason -> the first MOST_EXAMPLES
 
     @property
     def n_read(self) -> int:
         return len(self.pairs) + sum(self.dropped.values())
 
-    def add(self, prompt: tuple[Message, ...], chosen: str, rejected: str) -> None:
+    def add(self, prompt: tuple[Message, ...], chosen: str, rejected: str, where: str = "") -> None:
         """Keep a comparison, or count it as `empty` or `identical`. Texts are kept as they are but for outer blanks."""
         chosen, rejected = chosen.strip(), rejected.strip()
         if is_blank(chosen) or is_blank(rejected) or not prompt or is_blank(prompt[-1].content):
-            self.dropped["empty"] += 1
+            self.drop("empty", where=where, texts=(prompt, chosen, rejected))
         elif chosen == rejected:
-            self.dropped["identical"] += 1
+            self.drop("identical", where=where, texts=(prompt, chosen, rejected))
         else:
             self.pairs.append(PreferencePair(self.source, prompt, chosen, rejected))
 
-    def drop(self, reason: str, n_pairs: int = 1) -> None:
+    def drop(self, reason: str, n_pairs: int = 1, where: str = "", texts: tuple[Text, ...] = ()) -> None:
+        """Count a dropped comparison. texts: prompt, chosen and rejected, as far as they are known; a prompt may be
+        messages. The first MOST_EXAMPLES of a reason that say anything are kept as examples."""
         self.dropped[reason] += n_pairs
+        if (where or texts) and len(self.examples.setdefault(reason, [])) < MOST_EXAMPLES:
+            shown = [shorten(text) for text in texts]
+            self.examples[reason].append(Example(where, *shown, *[""] * (3 - len(shown))))
+
+
+def shorten(text: Text) -> str:
+    """A text, or the messages of a prompt, cut to EXAMPLE_CHARACTERS."""
+    whole = text if isinstance(text, str) else "\n\n".join(message.content for message in text)
+    return whole if len(whole) <= EXAMPLE_CHARACTERS else f"{whole[: EXAMPLE_CHARACTERS - 2]} …"
 
 
 def is_blank(text: str) -> bool:

@@ -1,24 +1,29 @@
-"""Pairs of a source as bags of words, and the words that mark its chosen responses."""
+"""Pairs of a source as bags of words: one pass over the texts, sparse and small."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import CountVectorizer
 
 from more_repro.data.intervals import Codes, Floats
+from more_repro.data.resampling import Keys, order, prompt_keys
 from more_repro.records import prompt_from_json
 
-_TOKEN = r"(?u)\w+(?:['’]\w+)*"  # noqa: S105 - a pattern of words
-_PRIOR_WORDS = 1000.0  # weight of the prior of word_log_odds, in words
-_TOP = 15
+WORD = r"\w+(?:['’]\w+)*"
+_FIND = re.compile(WORD)
+_SLICE = 2000  # texts that are Python objects at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Pairs of one source and split, n of them; `counts` has 2n rows, the chosen responses first."""
+    """n pairs of one source and split, of G prompts; `counts` has 2n rows, the chosen responses first.
+
+    prompts: the number in 0..G-1 of each pair's prompt; keys: the key of each prompt.
+    """
 
     source: str
     counts: csr_matrix
@@ -28,7 +33,7 @@ class Texts:
     prompt_words: Floats
     turns: Floats
     prompts: Codes
-    prompt_ids: frozenset[str]
+    keys: Keys
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -39,23 +44,74 @@ class Texts:
         return _sums(self.counts[:n]), _sums(self.counts[n:])
 
 
-def count_words(source: str, pairs: pd.DataFrame, vocabulary: Sequence[str] | None = None) -> Texts:
-    """Bags of words of a table `pairs`, over the given words or over all that occur."""
-    vectorizer = CountVectorizer(token_pattern=_TOKEN, vocabulary=vocabulary)
-    counts = csr_matrix(vectorizer.fit_transform([*pairs["chosen"], *pairs["rejected"]]), dtype=np.float64)
-    codes, ids = pd.factorize(pairs["prompt_id"])
-    messages = [prompt_from_json(text) for text in pairs["prompt"]]
+class _Numbers(dict[str, int]):
+    """Numbers words in the order in which they come up."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = len(self)
+        return number
+
+
+def count_words(source: str, pairs: pd.DataFrame) -> Texts:
+    """Bags of words of a table `pairs`, over all words that occur, in lower case."""
+    numbers = _Numbers()
+    ids, starts, lengths = array("i"), array("q", [0]), array("d")
+    for column in ("chosen", "rejected"):
+        for text in _texts(pairs[column]):
+            ids.extend(map(numbers.__getitem__, _FIND.findall(text.lower())))
+            starts.append(len(ids))
+            lengths.append(len(text.split()))
+    ones = np.ones(len(ids), dtype=np.float32)
+    shape = (2 * len(pairs), len(numbers))
+    counts = csr_matrix((ones, np.array(ids, dtype=np.int32), np.array(starts, dtype=np.int32)), shape=shape)
+    counts.sum_duplicates()
+    prompt_words, turns = _of_prompts(pairs["prompt"])
+    codes, prompt_ids = pd.factorize(pairs["prompt_id"])
     return Texts(
         source=source,
         counts=counts,
-        words=tuple(vectorizer.get_feature_names_out()),
-        chosen_words=_lengths(pairs["chosen"]),
-        rejected_words=_lengths(pairs["rejected"]),
-        prompt_words=np.array([sum(len(m.content.split()) for m in prompt) for prompt in messages], dtype=np.float64),
-        turns=np.array([len(prompt) for prompt in messages], dtype=np.float64),
+        words=tuple(numbers),
+        chosen_words=np.array(lengths[: len(pairs)]),
+        rejected_words=np.array(lengths[len(pairs) :]),
+        prompt_words=prompt_words,
+        turns=turns,
         prompts=codes.astype(np.int64),
-        prompt_ids=frozenset(ids),
+        keys=prompt_keys(prompt_ids),
     )
+
+
+def sample(texts: Texts, most: int, seed: int) -> Texts:
+    """All pairs of prompts drawn at random, at most `most` pairs, and the words that they hold."""
+    if len(texts) <= most:
+        return texts
+    ranked = order(texts.keys, seed, "pairs")
+    sizes = np.bincount(texts.prompts, minlength=len(texts.keys))
+    kept = np.zeros(len(texts.keys), dtype=bool)
+    kept[ranked[np.cumsum(sizes[ranked]) <= most]] = True
+    rows = np.flatnonzero(kept[texts.prompts])
+    codes, known = pd.factorize(texts.prompts[rows])
+    counts = texts.counts[np.concatenate([rows, rows + len(texts)])]
+    used = np.unique(counts.indices)
+    return replace(
+        texts,
+        counts=counts[:, used],
+        words=tuple(texts.words[number] for number in used),
+        chosen_words=texts.chosen_words[rows],
+        rejected_words=texts.rejected_words[rows],
+        prompt_words=texts.prompt_words[rows],
+        turns=texts.turns[rows],
+        prompts=codes.astype(np.int64),
+        keys=texts.keys[known],
+    )
+
+
+def restrict(texts: Texts, vocabulary: Sequence[str]) -> Texts:
+    """The same pairs over the given words, in their order; a word that never occurs has a column of zeros."""
+    place = {word: number for number, word in enumerate(vocabulary)}
+    old = [number for number, word in enumerate(texts.words) if word in place]
+    new = [place[texts.words[number]] for number in old]
+    chosen = csr_matrix((np.ones(len(old), np.float32), (old, new)), shape=(len(texts.words), len(place)))
+    return replace(texts, counts=csr_matrix(texts.counts @ chosen), words=tuple(vocabulary))
 
 
 def common_vocabulary(texts: Mapping[str, Texts], size: int) -> list[str]:
@@ -73,41 +129,33 @@ def differences(texts: Texts) -> csr_matrix:
     n = len(texts)
     logs = texts.counts.log1p()
     length = np.log1p(texts.chosen_words) - np.log1p(texts.rejected_words)
-    return csr_matrix(hstack([logs[:n] - logs[n:], csr_matrix(length[:, None])]))
+    return csr_matrix(hstack([logs[:n] - logs[n:], csr_matrix(length[:, None])]), dtype=np.float64)
 
 
-def word_log_odds(texts: Mapping[str, Texts]) -> pd.DataFrame:
-    """Table `word_log_odds`: for each source the words with the largest |z|, chosen against rejected.
-
-    Log odds with an informative Dirichlet prior (Monroe, Colaresi and Quinn 2008), the prior being the words of all
-    sources together. z takes words for independent draws, so it ranks words and tests nothing.
-    """
-    background: dict[str, float] = {}
-    for each in texts.values():
-        for word, count in zip(each.words, _sums(each.counts), strict=True):
-            background[word] = background.get(word, 0.0) + float(count)
-    total = sum(background.values())
-    parts = []
-    for each in texts.values():
-        prior = np.array([background[word] for word in each.words]) * _PRIOR_WORDS / total
-        chosen, rejected = each.totals()
-        odds = _log_odds(chosen, prior) - _log_odds(rejected, prior)
-        z = odds / np.sqrt(1 / (chosen + prior) + 1 / (rejected + prior))
-        top = np.lexsort((np.array(each.words), -np.abs(z)))[:_TOP]
-        part = {"source": each.source, "word": [each.words[index] for index in top], "log_odds": odds[top], "z": z[top]}
-        parts.append(pd.DataFrame(part | {"n_chosen": chosen[top], "n_rejected": rejected[top]}))
-    return pd.concat(parts, ignore_index=True)
+def per_prompt(texts: Texts) -> tuple[csr_matrix, csr_matrix]:
+    """Counts of chosen and of rejected responses, summed over the pairs of each prompt: two matrices (G, words)."""
+    n = len(texts)
+    groups = csr_matrix(
+        (np.ones(n, np.float32), (texts.prompts, np.arange(n))), shape=(len(texts.keys), n), dtype=np.float32
+    )
+    return csr_matrix(groups @ texts.counts[:n]), csr_matrix(groups @ texts.counts[n:])
 
 
-def _log_odds(counts: Floats, prior: Floats) -> Floats:
-    """Posterior log odds of each word; the total covers words of other sources too."""
-    seen = counts + prior
-    return np.asarray(np.log(seen) - np.log(counts.sum() + _PRIOR_WORDS - seen))
+def _texts(column: pd.Series) -> Iterable[str]:
+    """The texts of a column, a slice at a time: a column of Arrow strings is far smaller than its Python objects."""
+    for start in range(0, len(column), _SLICE):
+        yield from column.iloc[start : start + _SLICE]
 
 
-def _lengths(column: pd.Series) -> Floats:
-    return np.array([len(text.split()) for text in column], dtype=np.float64)
+def _of_prompts(column: pd.Series) -> tuple[Floats, Floats]:
+    """Words and messages of each prompt."""
+    words, turns = np.empty(len(column)), np.empty(len(column))
+    for row, text in enumerate(_texts(column)):
+        messages = prompt_from_json(text)
+        words[row] = sum(len(message.content.split()) for message in messages)
+        turns[row] = len(messages)
+    return words, turns
 
 
 def _sums(counts: csr_matrix) -> Floats:
-    return np.asarray(counts.sum(axis=0), dtype=np.float64).ravel()
+    return np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()

@@ -1,4 +1,4 @@
-"""The commands: run, digest, prune, deps, normalise, use, doctor, lock. Each imports what it needs when called."""
+"""The commands: run, digest, prune, inputs, deps, normalise, use, doctor, lock. Each imports what it needs."""
 
 import argparse
 import os
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     digest.add_argument("notebooks", type=Path, nargs="+")
     digest.add_argument("--out-dir", type=Path, required=True)
     commands.add_parser("prune", help="delete outputs of bases and schemes that the params no longer ask for")
+    commands.add_parser("inputs", help="write the digests of the local files that the params name")
     deps = commands.add_parser("deps", help="hold the deps of dvc.yaml to the imports of the notebooks")
     deps.add_argument("--write", action="store_true", help="edit dvc.yaml")
     normalise = commands.add_parser("normalise", help="bring notebooks into the form that git holds")
@@ -84,6 +85,16 @@ def _prune(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _inputs(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.inputs import write_inputs
+    from more_repro.params import load_params
+    from more_repro.paths import Paths
+
+    params = load_params()
+    write_inputs(params, Paths(params.profile))
+    return 0
+
+
 def _deps(chosen: argparse.Namespace) -> int:
     from more_repro.nb.stage_deps import compare, rewrite
 
@@ -126,6 +137,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "digest": _digest,
     "prune": _prune,
+    "inputs": _inputs,
     "deps": _deps,
     "normalise": _normalise,
     "use": _use,

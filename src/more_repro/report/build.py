@@ -15,13 +15,27 @@ from more_repro.params import Params
 from more_repro.paths import Paths, stage_names
 from more_repro.report import page, paper_tables
 from more_repro.report.files import write_figures, write_json, write_table, write_text
+from more_repro.report.null_columns import with_null
 from more_repro.report.page_tables import further_tables
 from more_repro.report.study import Study, finite
 
 STAGE_TABLES = {
-    "ingest": ("audit", "audit_sources"),
-    "data_mixing": ("mixture_summary",),
-    "diversity_statistics": ("source_statistics", "transfer", "source_similarity", "word_log_odds"),
+    "ingest": (
+        "audit",
+        "audit_sources",
+        "audit_files",
+        "audit_examples",
+        "near_duplicates",
+        "near_duplicate_examples",
+    ),
+    "data_mixing": ("mixture_summary", "mixture_manifest"),
+    "diversity_statistics": (
+        "source_statistics",
+        "transfer",
+        "source_similarity",
+        "word_divergence",
+        "word_log_odds",
+    ),
     "calibration": (
         "metrics",
         "reliability",
@@ -30,10 +44,21 @@ STAGE_TABLES = {
         "outliers",
         "seed_summary",
         "comparisons",
+        "paired",
+        "length_bias",
+        "controls",
     ),
     "rjs_alignment": ("perplexity",),
     "judging": ("win_rates", "scheme_duels"),
-    "regression": ("regression", "power", "placebo", "claims"),
+    "regression": (
+        "regression",
+        "influence",
+        "power",
+        "placebo",
+        "published_noise",
+        "published_checks",
+        "claims",
+    ),
 }
 _SHOWN_VERSIONS = ("more-repro", "numpy", "pandas", "matplotlib")
 
@@ -98,6 +123,7 @@ def build_report(
     made = make_paper_tables(study, printed)
     for name, table in [*made.items(), *((name, rows) for name, _, _, rows in further_tables(study))]:
         write_table(folder / "tables" / f"{name}.csv", table)
+    write_table(folder / "tables" / "controls.csv", study["controls"])
     pictures = write_figures(study, folder / "figures")
     text = page.build(study, made, pictures, facts, _provenance(params, commit), stage_names(params))
     write_text(folder / "index.html", text)
@@ -114,7 +140,7 @@ def make_paper_tables(study: Study, published: dict[str, pd.DataFrame]) -> dict[
 
 def _of_regime(study: Study, regime: str, published: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     seeds, align = study["seed_summary"], study.params.align.sources
-    return {
+    made = {
         "table1": paper_tables.table1(
             seeds, study["perplexity"], study["scheme_duels"], published.get("table1"), regime
         ),
@@ -122,6 +148,7 @@ def _of_regime(study: Study, regime: str, published: dict[str, pd.DataFrame]) ->
         "table3": paper_tables.table3(study["audit"], study["mixture_summary"], published.get("table3"), regime),
         **paper_tables.tables4_6(study["outliers"], published.get("outliers"), regime, align),
     }
+    return with_null(study, made, regime)
 
 
 def summary(study: Study, runs: Sequence[dict[str, Any]], revision: str) -> dict[str, Any]:

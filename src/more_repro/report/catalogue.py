@@ -7,10 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from more_repro.report import alignment_figures as alignment
+from more_repro.report import calibration_controls as control
 from more_repro.report import calibration_figures as calibration
 from more_repro.report import data_figures as data
+from more_repro.report import diversity_figures as diversity
 from more_repro.report import margin_figures as margins
 from more_repro.report import policy_figures as policy
+from more_repro.report import regression_figures as regressed
 from more_repro.report import reliability_figures as reliability
 from more_repro.report import reward_figures as reward
 from more_repro.report import scheme_figures as scheme
@@ -41,6 +44,10 @@ def _align(s: Study) -> tuple[str, ...]:
     return s.params.align.sources
 
 
+def _measures(s: Study, *names: str) -> pd.DataFrame:
+    return s["source_similarity"][s["source_similarity"]["measure"].isin(names)]
+
+
 def _k(s: Study) -> int:
     return len(s.params.sources)
 
@@ -69,19 +76,46 @@ DISAGREEMENT = (
           "source, tested on each. Small print: half-width of the interval.",
           "Heat map of accuracy of a linear model of one source on every source",
           lambda s, r: data.transfer(s["transfer"]), lambda s, r: s["transfer"], False),
-    Entry("similarity", "Directions of the linear models",
-          "Cosine between what two linear models reward: 1 the same, 0 unrelated, below 0 opposed.",
-          "Heat map of the cosine between the linear models of every two sources",
-          lambda s, r: data.similarity(s["source_similarity"]), lambda s, r: s["source_similarity"], False),
+    Entry("directions", "Directions of the linear models",
+          "Cosine of the margins that linear models of two sources give to the same texts. Each is fitted to half of "
+          "its source's prompts; the grey bar ends where two halves of one source would stand. Orange: noise taken "
+          "out; left out where the fits are too noisy for that.",
+          "Cosine between the linear models of every two sources, with intervals and the ceiling that noise sets",
+          lambda s, r: diversity.directions(s["source_similarity"]),
+          lambda s, r: _measures(s, "direction_cosine", "direction_cosine_corrected"), False),
+    Entry("choices", "Agreement and conflict on the same pairs",
+          "On test pairs of the first source: how often linear models of both order a pair alike, and how often they "
+          "are opposite where both margins are in their larger half. One half: unrelated. Itself: two halves of one "
+          "source. The models read responses only, so sources that differ in their prompts can seem to conflict; "
+          "orange, in the embedded world, is the truth.",
+          "Agreement and conflict of linear models of every two sources, beside the truth where it is known",
+          lambda s, r: diversity.choices(s["source_similarity"]),
+          lambda s, r: _measures(s, "agreement", "conflict", "true_agreement", "true_conflict"), False),
+    Entry("told_apart", "Sources told apart by their texts",
+          "AUC of a linear classifier, cross-validated by prompt: one half is chance, 1 is never wrong. Framed: two "
+          "random halves of one source. Small print: half-width of the interval.",
+          "Heat maps of the AUC at which prompts, and responses, of two sources are told apart",
+          lambda s, r: diversity.told_apart(s["source_similarity"]),
+          lambda s, r: _measures(s, "prompt_auc", "response_auc"), False),
+    Entry("lengths", "Lengths of prompts and responses",
+          "Words of the training pairs, on a logarithmic scale.",
+          "Median and quantiles of the words of prompts, chosen and rejected responses of every source",
+          lambda s, r: diversity.lengths(s["source_statistics"]),
+          lambda s, r: diversity.length_rows(s["source_statistics"]), False),
     Entry("length_rule", "The length rule",
           "Share of training pairs in which the longer response is the chosen one: what a reward model reaches that "
           "counts words only. Left of one half the shorter response wins.",
           "Bars: share of pairs of each source in which the longer response wins",
           lambda s, r: data.length_rule(s["source_statistics"]),
           lambda s, r: data.length_rows(s["source_statistics"]), False),
+    Entry("word_divergence", "Do chosen and rejected responses differ in their words?",
+          "Grey: the divergence that chance gives when the two responses of random prompts are swapped. A point inside "
+          "shows no difference; divergences of sources of different size compare by their excess only.",
+          "Divergence of the words of chosen and rejected responses of every source, with its null band",
+          lambda s, r: diversity.word_divergence(s["word_divergence"]), lambda s, r: s["word_divergence"], False),
     Entry("word_log_odds", "Words that each source rewards",
           "Words that stand more often in chosen responses of the training pairs point right, in rejected ones left. "
-          "Grey: within noise.",
+          "Grey: the largest z that chance would show among so many words, clustered by prompt.",
           "Bars: words of each source by the z of their log odds in chosen against rejected responses",
           lambda s, r: data.word_log_odds(s["word_log_odds"]), lambda s, r: s["word_log_odds"], False),
     Entry("passes", "How often each pair is used",
@@ -93,9 +127,9 @@ DISAGREEMENT = (
 
 SCHEME = (
     Entry("fig2", "Fig 2: the MORE scheme, and the λ that it chose",
-          "Top: one training step; blue is what MORE adds to multitask. Bottom: λ of each source in this run, thin "
-          "single steps, thick the mean of 15; dotted: multitask's 1/K. Between l2-normalised gradients no λ can "
-          "exceed 1/2. Seed {seed}.",
+          "Top: one training step; blue is what MORE adds to multitask. Bottom: λ of each source in this run, a panel "
+          "for each scheme whose λ moves, thin single steps, thick the mean of 15; dotted: multitask's 1/K. Between "
+          "l2-normalised gradients MORE gives no source more than 1/2. Seed {seed}.",
           "Diagram of a training step of MORE, and curves of lambda per source against the training step",
           lambda s, r: scheme.fig2(s["training_log"], r), lambda s, r: scheme.fig2_rows(s["training_log"], r)),
     Entry("training_loss", "Loss of each source during training",
@@ -132,6 +166,26 @@ CALIBRATION = (
           "Calibration slope and over-confidence of each scheme and base with intervals",
           lambda s, r: reliability.slopes(s["seed_summary"], r),
           lambda s, r: reliability.slope_rows(s["seed_summary"], r)),
+    Entry("temperature", "ECE before and after one temperature",
+          "Full: as trained; hollow: after the one temperature that fits the validation pairs. Bars: t intervals over "
+          "{n_seeds} seeds, cut at 0; grey: null band of the margins so divided. What the arrow removes is scale, and "
+          "best-of-n cannot see it.",
+          "ECE of each scheme before and after temperature scaling with null band, a panel per base",
+          lambda s, r: control.temperature(s["seed_summary"], s["metrics"], r),
+          lambda s, r: control.temperature_rows(s["seed_summary"], s["metrics"], r)),
+    Entry("length_bias", "Rewards and the length of responses",
+          "Share of test pairs in which the longer response has the higher reward, bars: interval over prompts; "
+          "dashed: share in which it was chosen. Above the dashed line a model leans on length more than the labels "
+          "do. Single models on their own source. Seed {seed}; a table below has the correlations.",
+          "Share of pairs in which each scheme prefers the longer response, beside the share of the labels",
+          lambda s, r: control.length(s["length_bias"], r),
+          lambda s, r: control.length_rows(s["length_bias"], r)),
+    Entry("reuse", "ECE against the re-use of small sources",
+          "Each regime is a point: how often training used every pair of the source, and the ECE on its test pairs. "
+          "Bars: t intervals over {n_seeds} seeds. Regimes may differ in learning rate too.",
+          "ECE on re-used sources against passes over their pairs, by scheme",
+          lambda s, r: control.reuse(s["seed_summary"], s["mixture_summary"]),
+          lambda s, r: control.reuse_rows(s["seed_summary"], s["mixture_summary"]), False),
     Entry("fig5", "Fig 5: margins on the alignment sources",
           "The wider the curve, the larger the rewards that the scheme learned. Seed {seed}.",
           "Histograms of margins of single, multitask and more on the alignment sources",
@@ -182,6 +236,18 @@ ALIGNMENT = (
           "Coefficients of ECE with intervals, one row per method",
           lambda s, r: alignment.coefficients(s["regression"]),
           lambda s, r: alignment.coefficient_rows(s["regression"]), False),
+    Entry("leave_one_out", "Reward models that the regression hangs on",
+          "Left: the coefficient of ECE on net win, accuracy held, without each reward model in turn; line and grey: "
+          "with all of them. Right: one point a model. A verdict that one model turns is none.",
+          "Leave-one-out coefficients of ECE, and Cook's distance against leverage",
+          lambda s, r: regressed.leave_one_out(s["influence"]),
+          lambda s, r: regressed.leave_one_out_rows(s["influence"]), False),
+    Entry("published_noise", "The paper's ECE differences against noise",
+          "Computed from the printed accuracies, ECEs and test-set sizes alone; no seed was varied in print. A point "
+          "inside the grey band is a difference that two equally calibrated models show by chance.",
+          "Printed differences in ECE of MORE and multitask with the band of chance, by base",
+          lambda s, r: regressed.published(s["published_noise"]),
+          lambda s, r: regressed.published_rows(s["published_noise"]), False),
     Entry("power", "What the regression could have seen",
           "Share of simulated studies of this size in which the primary test finds an effect of the size on the "
           "axis. What lies below the upper dotted line could well have been missed.",

@@ -12,40 +12,17 @@ from more_repro.report.rows import need
 @style.styled
 def transfer(table: pd.DataFrame) -> Figure:
     """Accuracy of a linear Bradley-Terry model of each source (row) on each source (column)."""
-    need(table, "no linear model was fitted")
-    return _square(
-        table, "trained_on", "tested_on", 0.5, "accuracy", "Accuracy of a linear model of one source on another"
-    )
-
-
-@style.styled
-def similarity(table: pd.DataFrame, measure: str = "direction_cosine") -> Figure:
-    """One measure of how alike two sources are, for every two sources."""
-    rows = need(table[table["measure"] == measure], f"no measure {measure!r} of two sources")
-    centre = 0.0 if "cosine" in measure else 0.5
-    return _square(
-        rows,
-        "source_a",
-        "source_b",
-        centre,
-        "cosine" if centre == 0.0 else measure.replace("_", " "),
-        f"Sources compared: {measure.replace('_', ' ')}",
-    )
-
-
-def _square(rows: pd.DataFrame, index: str, columns: str, centre: float, label: str, title: str) -> Figure:
-    rows = rows.assign(half=(rows["high"] - rows["low"]) / 2)
-    value, half = (matrix(rows, index, columns, column) for column in ("estimate", "half"))
+    rows = need(table, "no linear model was fitted").assign(half=(table["high"] - table["low"]) / 2)
+    value, half = (matrix(rows, "trained_on", "tested_on", column) for column in ("estimate", "half"))
     figure, (axis,) = style.grid(1, 1, 0.46 * len(value) + 0.9)
-    draw_heat_map(axis, value, half, centre, label)
-    axis.set(xlabel="" if columns == "source_b" else "tested on", ylabel="" if index == "source_a" else "trained on")
-    axis.set_title(title)
+    draw_heat_map(axis, value, half, 0.5, "accuracy")
+    axis.set(xlabel="tested on", ylabel="trained on", title="Accuracy of a linear model of one source on another")
     return figure
 
 
 def length_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the share of pairs in which the longer response wins."""
-    return table[table["statistic"].str.contains("longer")].drop_duplicates("source")
+    return table[table["statistic"] == "longer_wins"]
 
 
 @style.styled
@@ -87,12 +64,15 @@ def word_log_odds(table: pd.DataFrame, top: int = 12) -> Figure:
         words = part.sort_values("z")
         colours = [style.SOURCE_COLOURS[0] if z > 0 else style.SOURCE_COLOURS[1] for z in words["z"]]
         axis.barh(range(len(words)), words["z"], color=colours, height=0.7)
-        axis.axvspan(-2, 2, color=style.BAND, alpha=0.5, linewidth=0, zorder=0)
+        limit = float(part["z_limit"].iloc[0])
+        axis.axvspan(-limit, limit, color=style.BAND, alpha=0.5, linewidth=0, zorder=0)
         axis.axvline(0, color=style.INK, linewidth=0.8)
         axis.set_yticks(range(len(words)), [style.short(w, 16) for w in words["word"]], fontsize=7.8)
         axis.set_title(style.short(source))
         axis.grid(visible=False, axis="y")
-    figure.supxlabel("z of the log odds: left rejected, right chosen (grey: |z| < 2)", fontsize=9)
+    figure.supxlabel(
+        "z by prompt: left rejected, right chosen (grey: what chance shows among so many words)", fontsize=9
+    )
     return figure
 
 

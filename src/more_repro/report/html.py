@@ -16,6 +16,8 @@ _HEADINGS = {
     "n_groups": "groups", "n_invalid": "invalid", "positive_count": "above: count", "positive_mean": "above: mean",
     "negative_count": "below: count", "negative_mean": "below: mean", "wall_s": "wall time, s",
     "peak_rss_mib": "peak memory, MiB", "peak_gpu_mib": "peak GPU memory, MiB", "mean": "mean accuracy",
+    "n_near": "near-duplicates", "n_same_dialogue": "same dialogue", "n_rows": "rows", "n_unique": "different pairs",
+    "k": "K", "ties_train": "train, ties", "ties_test": "test, ties",
 }  # fmt: skip
 
 

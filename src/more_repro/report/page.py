@@ -8,9 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from more_repro.evaluation.controls import RULE as CONTROLS_RULE
 from more_repro.report import html
 from more_repro.report.catalogue import SECTIONS, Entry
 from more_repro.report.claims_html import verdict_section
+from more_repro.report.controls_html import TITLE as CONTROLS
+from more_repro.report.controls_html import controls_section
 from more_repro.report.formatting import texts
 from more_repro.report.page_tables import tables_section
 from more_repro.report.study import Study, notes, summary_sentence
@@ -46,6 +49,7 @@ def build(
     """
     title = study.params.report.title
     parts: list[tuple[str, str, str]] = [("verdicts", "Verdicts on the claims", verdict_section(study["claims"]))]
+    parts.append(("controls", CONTROLS, controls_section(study, CONTROLS_RULE)))
     parts.append(("notes", "Read before the figures", _notes(study)))
     parts += [(key, heading, _figures(study, entries, pictures)) for key, heading, entries in SECTIONS]
     parts += [

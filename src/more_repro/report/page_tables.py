@@ -5,7 +5,7 @@ from html import escape
 
 import pandas as pd
 
-from more_repro.report import html
+from more_repro.report import calibration_tables, data_tables, html
 from more_repro.report.formatting import number, texts
 from more_repro.report.paper_tables import THIS_RUN
 from more_repro.report.study import Study
@@ -33,6 +33,7 @@ def tables_section(study: Study, paper_tables: Mapping[str, pd.DataFrame]) -> st
 def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
     """(name, title, caption, rows) of the tables beyond the paper's."""
     against = study["comparisons"]
+    against = against[against["against"] == "multitask"]
     against = against[
         against["source"].isin(("all", "align", "mean")) & against["metric"].isin(("accuracy", "ece", "slope"))
     ]
@@ -40,14 +41,13 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
         ("comparisons", "Every scheme against multitask",
          "Difference from multitask of the same base, regime and seed on the same pairs, interval over seeds; Holm's p "
          "is corrected within its family", against),
+        *calibration_tables.calibration_tables(study),
         ("regression", "The coefficient of ECE in every regression",
          "By data, outcome and method; the CSV has the other terms too", study["regression"]),
         ("win_rates", "Win rates of every policy",
          "Against two opponents on all prompts, net win with its interval over prompts; the CSV has each source too",
          study["win_rates"].drop(columns=["base", "regime", "scheme", "trained_on", "seed"])),
-        ("audit", "What happened to every pair that was read", "Pairs by source, split and reason", study["audit"]),
-        ("audit_sources", "Where the pairs come from", "Origin, licence and digest of each source",
-         study["audit_sources"]),
+        *data_tables.data_tables(study),
     ]  # fmt: skip
 
 
@@ -56,13 +56,17 @@ def _one(name: str, heading: str, caption: str, table: pd.DataFrame) -> str:
     digits = _DIGITS | {column: 2 for column in rows.columns if column.startswith("perplexity")}
     return (
         f'<h3 id="table-{escape(name, quote=True)}">{escape(heading)}</h3>\n'
-        + html.table(texts(rows, digits), f"{caption[0].upper()}{caption[1:]}.", group=group)
+        + html.table(texts(rows, digits), f"{caption[0].upper()}{caption[1:]}.", data_tables.css(name), group)
         + f"\n<p>{html.link(f'tables/{name}.csv', 'Data (CSV)')}</p>"
     )
 
 
 def _shown(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     """The rows and columns that fit a page, and the column that heads groups of rows; the CSV has all."""
+    if data_tables.knows(name):
+        return data_tables.shown(name, table)
+    if calibration_tables.knows(name):
+        return calibration_tables.shown(name, table)
     if name == "regression":
         named = table["data"] + ": " + table["outcome"].str.replace("_", " ")
         rows = table.assign(group=named)[table["term"].eq("ece") & table["estimate"].notna()]
@@ -101,23 +105,27 @@ def _sizes(table: pd.DataFrame) -> str:
 def _outliers(study: Study, table: pd.DataFrame, regime: str) -> str:
     return (
         "outliers of the margin (beyond 1.5 interquartile ranges of the box): count and mean above and below, with "
-        f"ECE; regime {regime}, means over seeds; single source is the model of that source. {_sizes(table)}"
+        f"ECE; regime {regime}, means over seeds; single source is the model of that source. {_NULL} {_sizes(table)}"
     )
 
 
+_NULL = (
+    "ECE null: the ECE [band] of a calibrated model at that number of pairs; where two of them differ by more than "
+    ".005 the ECEs themselves cannot be compared."
+)
 _CAPTIONS: dict[str, Callable[[Study, pd.DataFrame, str], str]] = {
     "table1": lambda s, t, regime: (
         f"reward models and the policies they aligned, regime {regime}. Accuracy and ECE on "
         f"{' and '.join(s.params.align.sources)} pooled (the published ECE is the mean of the two), intervals over "
         "seeds; perplexity [lowest, highest seed]; win, tie, lose of the row's scheme against multitask, net win with "
-        f"its interval over prompts. {_sizes(t)}"
+        f"its interval over prompts. {_NULL} {_sizes(t)}"
     ),
     "table2": lambda s, t, regime: (
         f"accuracy per source, their mean, and the mean ECE, regime {regime}, intervals over seeds (the length rule's "
-        f"over prompts); top: each source's own single model. {_sizes(t)}"
+        f"over prompts); top: each source's own single model. {_NULL} {_sizes(t)}"
     ),
     "table3": lambda s, t, regime: (
-        "pairs kept of each source, different pairs in the mixture, pairs after resampling, passes over each; "
-        f"regime {regime}; published counts beside"
+        "pairs kept of each source, ties that were dropped, different pairs in the mixture, pairs after resampling, "
+        f"passes over each; regime {regime}; published counts beside, which include ties"
     ),
 }

@@ -62,12 +62,18 @@ def table2(seed_summary: pd.DataFrame, published: pd.DataFrame | None, regime: s
 def table3(
     audit: pd.DataFrame, mixture_summary: pd.DataFrame, published: pd.DataFrame | None, regime: str
 ) -> pd.DataFrame:
-    """Pairs per source: kept for each split, different ones in the mixture, drawn after resampling; published."""
-    kept = audit[audit["reason"] == "kept"]
+    """Pairs per source: kept for each split, different ones in the mixture, drawn after resampling; published.
+
+    The published counts include pairs of equal scores, which are dropped here: ties_<split> is how many.
+    """
+    kept, ties = (audit[audit["reason"] == reason] for reason in ("kept", "tie"))
     table = pd.DataFrame({"source": list(dict.fromkeys(audit["source"]))}, dtype="str")
     for split in dict.fromkeys(kept["split"]):
         counts = kept[kept["split"] == split].groupby("source")["n_pairs"].sum()
         table[split] = table["source"].map(counts).astype("Int64")
+    for split in [split for split in ("train", "test") if split in table.columns]:
+        counts = ties[ties["split"] == split].groupby("source")["n_pairs"].sum()
+        table[f"ties_{split}"] = table["source"].map(counts).fillna(0).astype("Int64")
     mixed = mixture_summary[mixture_summary["regime"] == regime].set_index("source")
     for column in ("unique_pairs", "resampled_pairs", "mean_passes"):
         table[column] = table["source"].map(mixed[column])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -13,6 +13,8 @@ from more_repro.report import style
 from more_repro.report.rows import first_seed, need, of_regime, one_base, whole
 
 _SMOOTH = 15  # steps; the thin line behind is single steps
+_STILL = 1e-6  # of lambda: rounding
+_COLUMNS = 3
 _MOST_STEPS = 300  # drawn of each curve; a long run shows every n-th step
 
 # x, y, width, height in units of the panel, and the text. The three ideas stand in the order of a training step.
@@ -38,14 +40,16 @@ def fig2_rows(
     training_log: pd.DataFrame,
     regime: str | None,
     base: str | None = None,
-    schemes: Sequence[str] = ("more", "more_slow"),
+    schemes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Rows of the lambda panels: one base, the lowest seed, models of the whole mixture.
+    """Rows of the lambda panels: one base, the lowest seed, models of the whole mixture; schemes: None for those whose
+    lambda moves.
 
     Columns lambda and loss, and their running means over 15 steps; a run longer than 300 steps keeps every n-th.
     """
     rows = of_regime(whole(training_log), regime)
-    rows = rows[rows["scheme"].isin(list(schemes)) & (rows["trained_on"] == "mixture")]
+    rows = rows[rows["trained_on"] == "mixture"]
+    rows = rows[rows["scheme"].isin(moving_schemes(rows) if schemes is None else list(schemes))]
     rows = first_seed(one_base(rows, base)).sort_values(["scheme", "source", "step"], kind="stable")
     curves = rows.groupby(["scheme", "source"], sort=False)
     means = {
@@ -57,36 +61,51 @@ def fig2_rows(
     return rows[rows["step"].rank(method="dense").sub(1) % every == 0].sort_index()
 
 
+def moving_schemes(training_log: pd.DataFrame) -> list[str]:
+    """Schemes whose lambda is not the same in every step of a training."""
+    runs = training_log.groupby([*MODEL_KEY, "source"], sort=False)["lambda"]
+    moved = (runs.max() - runs.min() > _STILL).groupby("scheme").any()
+    return [str(scheme) for scheme in moved.index[moved]]
+
+
 @style.styled
 def fig2(
     training_log: pd.DataFrame,
     regime: str | None = None,
     base: str | None = None,
-    schemes: Sequence[str] = ("more", "more_slow"),
+    schemes: Sequence[str] | None = None,
 ) -> Figure:
     """One training step of MORE as a diagram; below, lambda of the real runs, a panel for each scheme."""
     rows = fig2_rows(training_log, regime, base, schemes)
     present = style.scheme_order(rows["scheme"])
-    figure = Figure(figsize=(style.WIDTH, 5.0 if present else 2.1), layout="constrained")
-    parts = figure.subfigures(2 if present else 1, 1, height_ratios=[1.9, 3.0] if present else None, squeeze=False)[
-        :, 0
-    ]
+    lines = -(-len(present) // _COLUMNS)
+    heights = [1.9, 0.4 + 2.6 * lines] if present else [2.1]
+    figure = Figure(figsize=(style.WIDTH, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _diagram(parts[0].subplots())
     if present:
-        axes = parts[1].subplots(1, len(present), sharey=True, squeeze=False)[0]
-        names = list(dict.fromkeys(rows["source"]))
-        for axis, scheme in zip(axes, present, strict=True):
-            part = rows[rows["scheme"] == scheme]
-            _trajectories(axis, part, "lambda", names)
-            axis.axhline(1 / len(names), color=style.INK, linewidth=1.0, linestyle=":")
-            axis.set(
-                title=f"{style.scheme_label(scheme)}, base {style.short(part['base'].iloc[0])}", xlabel="training step"
-            )
-        style.from_zero(axes)
-        axes[0].set(ylabel="λ (share of the loss)")
-        uniform = Line2D([], [], color=style.INK, linestyle=":", label="1/K (multitask)")
-        style.legend_below(parts[1], [*_source_handles(names), uniform], 6)
+        _lambda_panels(parts[1], rows, present, lines)
     return figure
+
+
+def _lambda_panels(figure: SubFigure, rows: pd.DataFrame, present: Sequence[str], lines: int) -> None:
+    panels = figure.subplots(lines, min(_COLUMNS, len(present)), sharey=True, squeeze=False)
+    axes = list(panels.ravel())
+    names = list(dict.fromkeys(rows["source"]))
+    for axis, scheme in zip(axes, present, strict=False):
+        part = rows[rows["scheme"] == scheme]
+        _trajectories(axis, part, "lambda", names)
+        axis.axhline(1 / len(names), color=style.INK, linewidth=1.0, linestyle=":")
+        axis.set(
+            title=f"{style.scheme_label(scheme)}, base {style.short(part['base'].iloc[0])}", xlabel="training step"
+        )
+    for unused in axes[len(present) :]:
+        unused.set_axis_off()
+    style.from_zero(axes[: len(present)])
+    for axis in panels[:, 0]:
+        axis.set(ylabel="λ (share of the loss)")
+    uniform = Line2D([], [], color=style.INK, linestyle=":", label="1/K (multitask)")
+    style.legend_below(figure, [*_source_handles(names), uniform], 6)
 
 
 @style.styled

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 P = ParamSpec("P")
 
@@ -29,14 +29,17 @@ SCHEMES: dict[str, tuple[str, str, str]] = {
     "more_slow": ("#009E73", "D", "more slow"),
     "proportional": ("#CC79A7", "^", "proportional"),
     "random": ("#A08A00", "<", "random"),
+    "smoothed": ("#b0306a", "p", "smoothed labels"),
+    "centered": ("#7a4b1e", "h", "centered rewards"),
+    "sum_to_zero": ("#2f6f4f", ">", "rewards sum to zero"),
     "length": ("#22262b", "_", "length rule"),
     "untuned": ("#8a8f98", "X", "untuned"),
     "sft": ("#22262b", "d", "sft"),
     "random_choice": ("#A08A00", "<", "random choice"),
     "oracle_choice": ("#6b4fa0", "*", "oracle choice"),
 }
-_SPARE = ("#6b4fa0", "#7a4b1e", "#2f6f4f", "#b0306a", "#3d5a80", "#8a6d00")
-_SPARE_MARKERS = ("p", "h", ">", "8", "d", "*")
+_SPARE = ("#6b4fa0", "#3d5a80", "#8a6d00", "#5b2a2a", "#1f7a8c", "#c2570c")
+_SPARE_MARKERS = ("8", "H", "1", "2", "d", "*")
 SOURCE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6b4fa0", "#7a4b1e", "#5b636d")
 SOURCE_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
@@ -169,7 +172,7 @@ def short(text: str, limit: int = 22) -> str:
     return plain if len(plain) <= limit else f"{plain[: limit - 8]}…{plain[-7:]}"
 
 
-def legend_below(figure: Figure, handles: list, columns: int = 5, title: str | None = None) -> None:
+def legend_below(figure: FigureBase, handles: list, columns: int = 5, title: str | None = None) -> None:
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), title=title)
 

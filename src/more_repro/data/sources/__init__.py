@@ -1,16 +1,15 @@
-"""Readers of preference data sets: one module each, imported when a study names it.
+"""Readers of preference data sets: one module each, with a class Reader that makes pairs of raw rows.
 
-A reader is `read(name, source, data, split) -> Rows`. A new one is a new file, its line here, and its name in params.
+A new one is a new file, its line in READERS, and its name in params. The embedded world makes its pairs itself.
 """
 
+import functools
 import importlib
-from typing import Literal, Protocol
+from collections.abc import Collection
 
-from more_repro.data.rows import Rows
-from more_repro.params import Data, Source
+from more_repro.data.sources.reader import RowReader
 
 READERS: dict[str, str] = {
-    "embedded": "more_repro.data.sources.embedded",
     "text_score": "more_repro.data.sources.text_score",
     "trl": "more_repro.data.sources.trl",
     "domain_specific": "more_repro.data.sources.domain_specific",
@@ -21,11 +20,14 @@ READERS: dict[str, str] = {
 }
 
 
-class Reader(Protocol):
-    def __call__(self, name: str, source: Source, data: Data, split: Literal["train", "test"]) -> Rows: ...
+@functools.cache
+def find_reader(reader: str) -> type[RowReader]:
+    """The class `Reader` of a reader's module."""
+    found: type[RowReader] = importlib.import_module(READERS[reader]).Reader
+    return found
 
 
-def find_reader(reader: str) -> Reader:
-    """The `read` function of a reader's module."""
-    read: Reader = importlib.import_module(READERS[reader]).read
-    return read
+def columns_of_json(header: Collection[str]) -> frozenset[str]:
+    """The columns that hold JSON where the cells are text, as in CSV, by the formats that this header may belong to."""
+    readers = [find_reader(name) for name in READERS]
+    return frozenset().union(*(reader.json_columns for reader in readers if reader.keys <= set(header)))

@@ -1,29 +1,36 @@
 """Queries answered in several styles: [{"query", "responses": {domain: text}}]; `subset` is the preferred domain."""
 
-from typing import Any, Literal
+from typing import Any
 
-from more_repro.data.raw import raw_rows
 from more_repro.data.rows import Rows, SourceError, map_field, question, text_field
-from more_repro.params import Data, Source
+from more_repro.data.sources.reader import How, RowReader, span
 
 
-def read(name: str, source: Source, data: Data, split: Literal["train", "test"]) -> Rows:
+class Reader(RowReader):
     """The preferred domain's response is chosen against each other domain's, so a query makes several pairs."""
-    if source.subset is None:
-        raise SourceError(f"params sources.{name}", "subset", None, "the name of the preferred domain")
-    rows = Rows(name)
-    for where, row in raw_rows(name, source, data, split):
-        add_row(rows, row, source.subset, where)
-    return rows
 
+    needs = "query and responses {domain: text}, with `subset` naming the preferred domain"
+    keys = frozenset({"query", "responses"})
+    json_columns = frozenset({"responses"})
 
-def add_row(rows: Rows, row: dict[str, Any], domain: str, where: str) -> None:
-    """The comparisons of one query."""
-    prompt = question(text_field(row, "query", where))
-    responses = map_field(row, "responses", where)
-    if domain not in responses or len(responses) < 2:
-        raise SourceError(where, "responses", sorted(responses), f"domain {domain!r} and at least one other")
-    chosen = text_field(responses, domain, where)
-    for other in sorted(responses):
-        if other != domain:
-            rows.add(prompt, chosen, text_field(responses, other, where))
+    def __init__(self, rows: Rows, how: How) -> None:
+        super().__init__(rows, how)
+        if how.subset is None:
+            raise SourceError(f"params sources.{rows.source}", "subset", None, "the name of the preferred domain")
+        self._domain, self._numbers = how.subset, set[int]()
+
+    def add(self, row: dict[str, Any], where: str) -> None:
+        prompt = question(text_field(row, "query", where))
+        # A domain that a row of a Parquet file lacks is there with nothing in it.
+        given = {domain: text for domain, text in map_field(row, "responses", where).items() if text is not None}
+        if self._domain not in given or len(given) < 2:
+            raise SourceError(where, "responses", sorted(given), f"domain {self._domain!r} and at least one other")
+        texts = {domain: text_field(given, domain, where) for domain in sorted(given)}
+        self._numbers.add(len(texts))
+        chosen = texts.pop(self._domain)
+        for other in texts.values():
+            self.rows.add(prompt, chosen, other, where)
+
+    def form(self) -> str:
+        numbers = span(min(self._numbers, default=0), max(self._numbers, default=0))
+        return f"domain-specific, {numbers} responses a row, {self._domain} preferred"

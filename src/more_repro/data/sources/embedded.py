@@ -18,7 +18,8 @@ def world_source(name: str, source: Source) -> str:
 
 def read(name: str, source: Source, data: Data, split: Split) -> Rows:
     """Make the pairs of a split, from a stream of its own. All three splits are made here."""
-    asked = {"train": data.train_pairs, "validation": data.validation_pairs, "test": data.test_pairs}[split]
+    test_pairs = source.test_pairs or data.test_pairs
+    asked = {"train": data.train_pairs, "validation": data.validation_pairs, "test": test_pairs}[split]
     if asked is None:
         raise SourceError(f"params data.{split}_pairs", f"{split}_pairs", None, "a number: the world has no end")
     rng = stream(data.seed, "embedded", name, split)

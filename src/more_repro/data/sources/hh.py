@@ -1,21 +1,25 @@
 """Anthropic's HH: {"chosen": transcript, "rejected": transcript}, on the hub or as local JSON Lines."""
 
-from typing import Any, Literal
+from typing import Any
 
-from more_repro.data.raw import raw_rows
-from more_repro.data.rows import Rows, text_field
-from more_repro.data.transcripts import add_transcripts
-from more_repro.params import Data, Source
-
-
-def read(name: str, source: Source, data: Data, split: Literal["train", "test"]) -> Rows:
-    """One pair for each row; `subset` is the hub folder (helpful-base, harmless-base)."""
-    rows = Rows(name)
-    for where, row in raw_rows(name, source, data, split):
-        add_row(rows, row, where)
-    return rows
+from more_repro.data.rows import text_field
+from more_repro.data.sources.reader import RowReader
+from more_repro.data.transcripts import add_transcripts, looks_like_transcript
 
 
-def add_row(rows: Rows, row: dict[str, Any], where: str) -> None:
-    """The comparison of one raw row."""
-    add_transcripts(rows, text_field(row, "chosen", where), text_field(row, "rejected", where), where)
+class Reader(RowReader):
+    """One pair for each row; on the hub, `subset` is the folder (helpful-base, harmless-base)."""
+
+    needs = "chosen and rejected, two transcripts '\\n\\nHuman: ..\\n\\nAssistant: ..'"
+    keys = frozenset({"chosen", "rejected"})
+
+    @classmethod
+    def fits(cls, row: dict[str, Any]) -> bool:
+        sides = (row.get("chosen"), row.get("rejected"))
+        return row.get("prompt") is None and all(isinstance(x, str) and looks_like_transcript(x) for x in sides)
+
+    def add(self, row: dict[str, Any], where: str) -> None:
+        add_transcripts(self.rows, text_field(row, "chosen", where), text_field(row, "rejected", where), where)
+
+    def form(self) -> str:
+        return "HH transcripts"

@@ -2,99 +2,137 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
-from more_repro.data.files import Row
-from more_repro.data.raw import raw_rows
 from more_repro.data.rows import Rows, SourceError, list_field, text_field
-from more_repro.params import Data, Source
+from more_repro.data.sources.reader import How, RowReader, SameForm
 from more_repro.records import Message, Role
 
 _ROLES: dict[str, Role] = {"prompter": "user", "assistant": "assistant"}
 _LANGUAGE = "en"
+_TREES = "OASST trees"
+_INFINITE = (float("inf"), float("-inf"))
+_REASONS = ("other_language", "deleted", "unreviewed", "unranked")  # the first that either reply has is counted
 
 
-def read(name: str, source: Source, data: Data, split: Literal["train", "test"]) -> Rows:
-    """Every two assistant replies to one message make a pair; counted drops are described at `pair_siblings`."""
-    messages = [flat for where, row in raw_rows(name, source, data, split) for flat in flatten(row, where)]
-    return pair_siblings(name, messages)
+class Reader(RowReader):
+    """Every two assistant replies to one message make a pair, or (top_two) only the best two that may be used.
+
+    Counted: `other_language` (not English), `deleted`, `unreviewed` (not accepted in review), `unranked`, `tie`, and
+    `no_prompt` where a message of the thread is not in the file. Raises SourceError for a thread that is a circle.
+    """
+
+    needs = "message_id, parent_id, role, text and rank (flat messages), or nested replies (trees)"
+    keys = frozenset({"message_id", "role", "text"})
+    json_columns = frozenset({"rank", "deleted", "review_result", "replies"})
+
+    def __init__(self, rows: Rows, how: How) -> None:
+        super().__init__(rows, how)
+        self._messages: dict[str, dict[str, Any]] = {}
+        self._form, self._nested = SameForm(), False
+
+    @classmethod
+    def fits(cls, row: dict[str, Any]) -> bool:
+        root = row.get("prompt", row)
+        return isinstance(root, dict) and cls.keys <= root.keys()
+
+    def add(self, row: dict[str, Any], where: str) -> None:
+        """Take a tree {"prompt": message}, a message with nested replies, or a flat message."""
+        form = _TREES if "prompt" in row else "OASST messages"
+        self._form.check(form, where)
+        found = {}
+        for message in flatten(row, where):
+            if message["message_id"] in self._messages or message["message_id"] in found:
+                raise SourceError(where, "message_id", message["message_id"], "each message once")
+            found[message["message_id"]] = message
+        self._messages |= found
+        self._form.form, self._nested = form, self._nested or bool(row.get("replies"))
+
+    def form(self) -> str:
+        if self._form.form == _TREES:
+            return _TREES
+        return "OASST nested messages" if self._nested else "OASST flat messages"
+
+    def finish(self) -> None:
+        siblings: dict[str, list[dict[str, Any]]] = {}
+        for message in self._messages.values():
+            if message["role"] == "assistant" and message["parent_id"] is not None:
+                siblings.setdefault(message["parent_id"], []).append(message)
+        for parent, replies in siblings.items():
+            if len(replies) > 1:
+                self._pair(self._thread(parent, replies[0]["where"]), replies)
+
+    def _pair(self, prompt: tuple[Message, ...] | None, replies: list[dict[str, Any]]) -> None:
+        if self.how.ranked == "top_two":
+            usable = sorted((reply for reply in replies if not _fault(reply)), key=lambda reply: float(reply["rank"]))
+            replies = usable[:2] if len(usable) > 1 else replies[:2]
+        for first, second in combinations(replies, 2):
+            reason = next((reason for reason in _REASONS if reason in (_fault(first), _fault(second))), None)
+            if prompt is None or reason or first["rank"] == second["rank"]:
+                why = "no_prompt" if prompt is None else reason or "tie"
+                self.rows.drop(why, where=first["where"], texts=(prompt or "", first["text"], second["text"]))
+            else:
+                chosen, rejected = (first, second) if first["rank"] < second["rank"] else (second, first)
+                self.rows.add(prompt, chosen["text"], rejected["text"], first["where"])
+
+    def _thread(self, message_id: str, where: str) -> tuple[Message, ...] | None:
+        """The messages from the root down to `message_id`, None where one is missing."""
+        thread: list[Message] = []
+        seen: set[str] = set()
+        current: str | None = message_id
+        while current is not None:
+            if current in seen:
+                raise SourceError(where, "parent_id", current, "a thread without a circle")
+            if current not in self._messages:
+                return None
+            seen.add(current)
+            message = self._messages[current]
+            thread.append(Message(_ROLES[message["role"]], message["text"].strip()))
+            where, current = message["where"], message["parent_id"]
+        return tuple(reversed(thread))
 
 
-def flatten(row: dict[str, Any], where: str) -> Iterator[Row]:
-    """The messages of a raw row: a tree {"prompt": message}, a message with nested replies, or a flat message."""
+def _fault(message: dict[str, Any]) -> str | None:
+    """The first reason that keeps a reply out of every pair."""
+    if message["lang"] != _LANGUAGE:
+        return "other_language"
+    if message["deleted"]:
+        return "deleted"
+    if message["review_result"] is not True:
+        return "unreviewed"
+    return "unranked" if message["rank"] is None else None
+
+
+def flatten(row: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """The messages of a raw row, each with its parent_id, what pairing needs, and where it stands."""
     stack: list[tuple[Any, str | None]] = [(row.get("prompt", row), None)]
     while stack:
         message, parent = stack.pop()
         if not isinstance(message, dict):
             raise SourceError(where, "message", message, "an object")
-        text_field(message, "message_id", where)
-        text_field(message, "text", where)
         if message.get("role") not in _ROLES:
             raise SourceError(where, "role", message.get("role"), f"one of {', '.join(_ROLES)}")
-        yield where, message | {"parent_id": message.get("parent_id") or parent, "replies": None}
+        own = text_field(message, "message_id", where)
+        yield {
+            "message_id": own,
+            "text": text_field(message, "text", where),
+            "role": message["role"],
+            "parent_id": message.get("parent_id") or parent,
+            "rank": _rank(message, where),
+            "lang": message.get("lang"),
+            "deleted": message.get("deleted"),
+            "review_result": message.get("review_result"),
+            "where": where,
+        }
         if message.get("replies"):
             replies = list_field(message, "replies", where, at_least=0)
-            stack.extend((reply, message["message_id"]) for reply in reversed(replies))
-
-
-def pair_siblings(name: str, messages: list[Row]) -> Rows:
-    """Pairs of every two assistant replies to one message, the prompt being the thread down to that message.
-
-    Counted: `other_language` (not English), `deleted` (deleted, or rejected in review), `unranked`, `tie`.
-    Raises SourceError where a reply's parent is missing.
-    """
-    by_id = {message["message_id"]: (where, message) for where, message in messages}
-    siblings: dict[str, list[dict[str, Any]]] = {}
-    for _, message in by_id.values():
-        if message["role"] == "assistant" and message["parent_id"] is not None:
-            siblings.setdefault(message["parent_id"], []).append(message)
-    rows = Rows(name)
-    for parent, replies in siblings.items():
-        if len(replies) > 1:
-            prompt = _thread(parent, by_id, replies[0]["message_id"])
-            for first, second in combinations(replies, 2):
-                _add_pair(rows, prompt, first, second, by_id)
-    return rows
-
-
-def _add_pair(
-    rows: Rows, prompt: tuple[Message, ...], first: dict[str, Any], second: dict[str, Any], by_id: dict[str, Row]
-) -> None:
-    both = (first, second)
-    ranks = [_rank(message, by_id[message["message_id"]][0]) for message in both]
-    if any(message.get("lang") != _LANGUAGE for message in both):
-        rows.drop("other_language")
-    elif any(message.get("deleted") or message.get("review_result") is False for message in both):
-        rows.drop("deleted")
-    elif ranks[0] is None or ranks[1] is None:
-        rows.drop("unranked")
-    elif ranks[0] == ranks[1]:
-        rows.drop("tie")
-    else:
-        chosen, rejected = both if ranks[0] < ranks[1] else both[::-1]
-        rows.add(prompt, chosen["text"], rejected["text"])
+            stack.extend((reply, own) for reply in reversed(replies))
 
 
 def _rank(message: dict[str, Any], where: str) -> int | None:
     rank = message.get("rank")
     if rank is None or rank != rank:  # the hub's table has NaN for no rank
         return None
-    if isinstance(rank, bool) or not isinstance(rank, (int, float)) or rank != int(rank):
+    if isinstance(rank, bool) or not isinstance(rank, (int, float)) or rank in _INFINITE or rank != int(rank):
         raise SourceError(where, "rank", rank, "a whole number or null")
     return int(rank)
-
-
-def _thread(message_id: str, by_id: dict[str, Row], asked_by: str) -> tuple[Message, ...]:
-    """The messages from the root down to `message_id`."""
-    thread: list[Message] = []
-    seen: set[str] = set()
-    current: str | None = message_id
-    while current is not None:
-        if current not in by_id or current in seen:
-            expected = "a message of this file" if current not in seen else "a thread without a circle"
-            raise SourceError(by_id[asked_by][0], "parent_id", current, expected)
-        seen.add(current)
-        message = by_id[current][1]
-        thread.append(Message(_ROLES[message["role"]], message["text"].strip()))
-        asked_by, current = current, message["parent_id"]
-    return tuple(reversed(thread))

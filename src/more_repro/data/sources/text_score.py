@@ -1,34 +1,43 @@
 """Text-score files: [{"text": [transcript, ...], "score": [number, ...]}], the highest score is the best."""
 
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
-from more_repro.data.raw import raw_rows
 from more_repro.data.rows import Rows, SourceError, as_number, list_field
-from more_repro.data.transcripts import add_transcripts
-from more_repro.params import Data, Source
+from more_repro.data.sources.reader import How, RowReader, span
+from more_repro.data.transcripts import add_dialogues, parse_transcript
 
 
-def read(name: str, source: Source, data: Data, split: Literal["train", "test"]) -> Rows:
-    """Every two texts of a row with different scores make a pair; equal scores are counted as `tie`."""
-    rows = Rows(name)
-    for where, row in raw_rows(name, source, data, split):
-        add_row(rows, row, where)
-    return rows
+class Reader(RowReader):
+    """Every two texts of a row with different scores make a pair, or (top_two) only the two with the best scores.
 
+    Equal scores are counted as `tie`.
+    """
 
-def add_row(rows: Rows, row: dict[str, Any], where: str) -> None:
-    """The comparisons of one raw row."""
-    texts = list_field(row, "text", where, at_least=2)
-    scores = [as_number(value, "score", where) for value in list_field(row, "score", where, at_least=2)]
-    if len(texts) != len(scores):
-        raise SourceError(where, "score", scores, f"{len(texts)} numbers, one for each text")
-    for text in texts:
-        if not isinstance(text, str):
-            raise SourceError(where, "text", text, "text")
-    for a, b in combinations(range(len(texts)), 2):
-        if scores[a] == scores[b]:
-            rows.drop("tie")
-        else:
-            chosen, rejected = (a, b) if scores[a] > scores[b] else (b, a)
-            add_transcripts(rows, texts[chosen], texts[rejected], where)
+    needs = "text and score, two lists of the same length: transcripts, and numbers"
+    keys = frozenset({"text", "score"})
+    json_columns = keys
+
+    def __init__(self, rows: Rows, how: How) -> None:
+        super().__init__(rows, how)
+        self._numbers = set[int]()
+
+    def add(self, row: dict[str, Any], where: str) -> None:
+        texts = list_field(row, "text", where, at_least=2)
+        scores = [as_number(value, "score", where) for value in list_field(row, "score", where, at_least=2)]
+        if len(texts) != len(scores):
+            raise SourceError(where, "score", scores, f"{len(texts)} numbers, one for each text")
+        for text in texts:
+            if not isinstance(text, str):
+                raise SourceError(where, "text", text, "text")
+        dialogues = [parse_transcript(text, where) for text in texts]
+        self._numbers.add(len(texts))
+        order = sorted(range(len(texts)), key=lambda number: -scores[number])  # stable: equals stay in their order
+        for better, worse in combinations(order if self.how.ranked == "all" else order[:2], 2):
+            if scores[better] == scores[worse]:
+                self.rows.drop("tie", where=where, texts=("", texts[better], texts[worse]))
+            else:
+                add_dialogues(self.rows, dialogues[better], dialogues[worse], where)
+
+    def form(self) -> str:
+        return f"text-score, {span(min(self._numbers, default=0), max(self._numbers, default=0))} texts a row"

@@ -1,41 +1,60 @@
 """TRL's preference format: prompt / chosen / rejected as plain text or as messages, the prompt given or implied."""
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from more_repro.data.raw import raw_rows
 from more_repro.data.rows import Rows, SourceError, is_blank, question, text_field
+from more_repro.data.sources.reader import How, RowReader, SameForm
 from more_repro.data.transcripts import add_transcripts, looks_like_transcript, parse_transcript
-from more_repro.params import Data, Source
 from more_repro.records import Message, Role
 
 
-def read(name: str, source: Source, data: Data, split: Literal["train", "test"]) -> Rows:
-    """One pair for each row; see `add_row` for the four forms."""
-    rows = Rows(name)
-    for where, row in raw_rows(name, source, data, split):
-        add_row(rows, row, where)
-    return rows
-
-
-def add_row(rows: Rows, row: dict[str, Any], where: str) -> None:
-    """The comparison of one raw row.
+class Reader(RowReader):
+    """One pair for each row, all rows of a file in one of the four forms.
 
     Text with a prompt: the prompt is one user message, or the turns of a transcript. Text without: two transcripts,
     or else the words that both begin with are the prompt. Messages: whatever both begin with belongs to the prompt.
     Counted: `different_prompts`, and `multi_turn` where a response has more than one message.
     """
-    prompt = row.get("prompt")
-    if isinstance(row.get("chosen"), list):
-        _add_messages(rows, row, where)
-        return
+
+    needs = "chosen and rejected, both text or both lists of messages {role, content}; prompt, or none"
+    keys = frozenset({"chosen", "rejected"})
+
+    def __init__(self, rows: Rows, how: How) -> None:
+        super().__init__(rows, how)
+        self._form = SameForm()
+
+    @classmethod
+    def fits(cls, row: dict[str, Any]) -> bool:
+        if not cls.keys <= row.keys():
+            return False
+        sides = (row["chosen"], row["rejected"])
+        transcripts = all(isinstance(side, str) and looks_like_transcript(side) for side in sides)
+        return row.get("prompt") is not None or not transcripts
+
+    def add(self, row: dict[str, Any], where: str) -> None:
+        text, given = not isinstance(row.get("chosen"), list), row.get("prompt") is not None
+        kind, prompt = "plain text" if text else "conversational", "explicit" if given else "implicit"
+        form = f"TRL, {kind}, {prompt} prompt"
+        self._form.check(form, where)
+        if text:
+            _add_texts(self.rows, row, where)
+        else:
+            _add_messages(self.rows, row, where)
+        self._form.form = form
+
+    def form(self) -> str:
+        return self._form.form
+
+
+def _add_texts(rows: Rows, row: dict[str, Any], where: str) -> None:
     chosen, rejected = text_field(row, "chosen", where), text_field(row, "rejected", where)
-    if prompt is not None:
-        rows.add(_text_prompt(text_field(row, "prompt", where), where), chosen, rejected)
+    if row.get("prompt") is not None:
+        rows.add(_text_prompt(text_field(row, "prompt", where), where), chosen, rejected, where)
     elif looks_like_transcript(chosen) and looks_like_transcript(rejected):
         add_transcripts(rows, chosen, rejected, where)
     else:
         start = _common_words(chosen, rejected)
-        rows.add(question(chosen[:start]), chosen[start:], rejected[start:])
+        rows.add(question(chosen[:start]), chosen[start:], rejected[start:], where)
 
 
 def _text_prompt(prompt: str, where: str) -> tuple[Message, ...]:
@@ -71,16 +90,17 @@ def _add_messages(rows: Rows, row: dict[str, Any], where: str) -> None:
     else:
         shared = _common_messages(chosen, rejected)
         before, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
+    said = tuple("\n\n".join(message.content for message in side) for side in (chosen, rejected))
     if not chosen or not rejected:
-        rows.drop("empty")
+        rows.drop("empty", where=where, texts=(before, *said))
     elif not before:
-        rows.drop("different_prompts")
+        rows.drop("different_prompts", where=where, texts=("", *said))
     elif len(chosen) > 1 or len(rejected) > 1:
-        rows.drop("multi_turn")
+        rows.drop("multi_turn", where=where, texts=(before, *said))
     elif chosen[0].role != "assistant" or rejected[0].role != "assistant":
         raise SourceError(where, "role", [chosen[0].role, rejected[0].role], "'assistant' as the last role")
     else:
-        rows.add(before, chosen[0].content, rejected[0].content)
+        rows.add(before, chosen[0].content, rejected[0].content, where)
 
 
 def _common_messages(first: tuple[Message, ...], second: tuple[Message, ...]) -> int:

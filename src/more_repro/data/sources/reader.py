@@ -1,0 +1,58 @@
+"""What every reader of raw rows is: told apart by the keys of a row, fed row by row, and able to say what it read."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from more_repro.data.rows import Rows, SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What the params say about making pairs. subset: the preferred domain, for domain_specific."""
+
+    subset: str | None = None
+    ranked: Literal["all", "top_two"] = "all"
+
+
+class RowReader:
+    """Adds the comparisons of raw rows to `rows`. A row that raises SourceError has added nothing."""
+
+    needs: ClassVar[str]  # what a row must hold, for people
+    keys: ClassVar[frozenset[str]]  # that every row of the format has
+    json_columns: ClassVar[frozenset[str]] = frozenset()  # that hold no text, should the cells be text
+
+    def __init__(self, rows: Rows, how: How) -> None:
+        self.rows, self.how = rows, how
+
+    @classmethod
+    def fits(cls, row: dict[str, Any]) -> bool:
+        """Whether a row looks like this format."""
+        return cls.keys <= row.keys()
+
+    def add(self, row: dict[str, Any], where: str) -> None:
+        """Take one raw row. Raises SourceError where it breaks the format."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Called once after the last row, by formats whose comparisons span several rows."""
+
+    def form(self) -> str:
+        """The format in words, after the rows were read: "text-score, 2 texts a row"."""
+        raise NotImplementedError
+
+
+class SameForm:
+    """Holds the rows of one file to the form of the first one that could be read."""
+
+    def __init__(self) -> None:
+        self.form = ""
+
+    def check(self, form: str, where: str) -> None:
+        """Raises SourceError if an earlier row had another form. The caller sets `form` once the row is read."""
+        if self.form and form != self.form:
+            raise SourceError(where, "format", form, f"{self.form}, as in the rows before")
+
+
+def span(least: int, most: int) -> str:
+    """A range in words: "2", or "2 to 4"."""
+    return str(least) if least == most else f"{least} to {most}"

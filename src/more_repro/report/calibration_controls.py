@@ -1,0 +1,174 @@
+"""Other reasons for a low ECE: one temperature, how often pairs were re-used, the length of responses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from more_repro.report import style
+from more_repro.report.calibration_figures import draw_point
+from more_repro.report.rows import bases_of, data_sets, first_seed, need, of_base, of_regime, sources_of, whole
+
+_KEY = ["base", "regime", "scheme", "trained_on", "source"]
+
+
+def temperature_rows(seed_summary: pd.DataFrame, metrics: pd.DataFrame, regime: str | None) -> pd.DataFrame:
+    """ECE before and after temperature on all sources pooled, with intervals over seeds and the null band after."""
+    rows = of_regime(whole(seed_summary), regime)
+    rows = rows[rows["source"].eq("all") & rows["scheme"].ne("single") & rows["base"].ne("none")]
+    rows = rows[rows["estimate"].notna()]
+    found = [
+        rows.loc[rows["metric"] == metric, [*_KEY, "estimate", "low", "high", "n_seeds"]].rename(
+            columns={"estimate": name, "low": f"{name}_low", "high": f"{name}_high"}
+        )
+        for metric, name in (("ece", "before"), ("ece_after_temperature", "after"))
+    ]
+    ends = {f"ece_after_temperature_null_{end}": f"null_{end}" for end in ("low", "high")}
+    null = metrics.groupby(_KEY, sort=False)[list(ends)].mean().rename(columns=ends).reset_index()
+    both = found[0].merge(found[1].drop(columns="n_seeds"), on=_KEY, how="inner")
+    return both.merge(null, on=_KEY, how="left")
+
+
+@style.styled
+def temperature(seed_summary: pd.DataFrame, metrics: pd.DataFrame, regime: str | None = None) -> Figure:
+    """ECE of every scheme as trained (full) and after one temperature fitted on validation pairs (hollow)."""
+    rows = need(temperature_rows(seed_summary, metrics, regime), "no scheme has a temperature")
+    schemes = style.scheme_order(rows["scheme"])
+    names = bases_of(rows)
+    figure, axes = style.grid(len(names), 2, 0.3 * len(schemes) + 0.8, sharex=True, sharey=True)
+    for axis, base in zip(axes, names, strict=True):
+        for row in of_base(rows, base).to_dict("records"):
+            y, colour = -schemes.index(row["scheme"]), style.scheme_colour(row["scheme"])
+            axis.barh(y, row["null_high"] - row["null_low"], left=row["null_low"], height=0.75, color=style.BAND)
+            axis.annotate(
+                "", (row["after"], y), (row["before"], y), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1}
+            )
+            for name, shift, face in (("before", 0.16, colour), ("after", -0.16, style.CARD)):
+                low, high = row[f"{name}_low"], row[f"{name}_high"]
+                if np.isfinite(low) and np.isfinite(high):
+                    axis.hlines(y + shift, max(low, 0.0), high, color=colour, linewidth=1.2)
+                axis.plot(
+                    [row[name]], [y + shift], style.scheme_marker(row["scheme"]), color=colour, markerfacecolor=face
+                )
+        axis.set_yticks([-n for n in range(len(schemes))], [style.scheme_name(s) for s in schemes])
+        axis.set_title(f"base {style.short(base)}")
+        axis.set(xlabel="ECE, all sources pooled (lower is better)")
+        axis.grid(visible=False, axis="y")
+    for axis in axes:  # once all are drawn: a limit set earlier would be that of the first panel
+        axis.set_xlim(left=0)
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=style.MUTED, label="as trained"),
+        Line2D(
+            [], [], linestyle="", marker="o", color=style.MUTED, markerfacecolor=style.CARD, label="one temperature"
+        ),
+        Patch(color=style.BAND, label="null band after temperature"),
+    ]
+    style.legend_below(figure, handles)
+    return figure
+
+
+def reuse_rows(
+    seed_summary: pd.DataFrame, mixture_summary: pd.DataFrame, schemes: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """ECE on each source whose re-use differs between regimes, with a column mean_passes. schemes: None for all."""
+    passes = mixture_summary[["regime", "source", "mean_passes"]].assign(
+        mean_passes=lambda t: t["mean_passes"].round(1)
+    )
+    varied = passes.groupby("source")["mean_passes"].transform("nunique") > 1
+    rows = data_sets(whole(seed_summary))
+    rows = rows[rows["metric"].eq("ece") & rows["trained_on"].eq("mixture") & rows["estimate"].notna()]
+    if schemes is not None:
+        rows = rows[rows["scheme"].isin(list(schemes))]
+    return rows.merge(passes[varied], on=["regime", "source"], how="inner")
+
+
+@style.styled
+def reuse(
+    seed_summary: pd.DataFrame,
+    mixture_summary: pd.DataFrame,
+    schemes: Sequence[str] | None = ("multitask", "more", "proportional"),
+) -> Figure:
+    """ECE on small sources against how often training used each of their pairs; regimes are the points of a line."""
+    rows = need(
+        reuse_rows(seed_summary, mixture_summary, schemes), "no source is re-used more in one regime than another"
+    )
+    panels = [(base, source) for base in bases_of(rows) for source in sources_of(rows)]
+    figure, axes = style.grid(len(panels), 2, 2.3, sharex=True, sharey=True)
+    present = style.scheme_order(rows["scheme"])
+    for axis, (base, source) in zip(axes, panels, strict=True):
+        part = rows[(rows["base"] == base) & (rows["source"] == source)]
+        for number, scheme in enumerate(present):
+            curve = part[part["scheme"] == scheme].sort_values("mean_passes")
+            x = curve["mean_passes"].to_numpy(dtype=float) * 1.04**number  # side by side on the log axis
+            axis.plot(x, curve["estimate"], color=style.scheme_colour(scheme), linewidth=1.3)
+            for place, row in zip(x, curve.to_dict("records"), strict=True):
+                draw_point(axis, place, row, scheme)
+        axis.set_xscale("log", base=2)
+        ticks = sorted(set(rows["mean_passes"]))
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
+        axis.set_title(f"{style.short(base)} · {style.short(source)}")
+        axis.set(ylabel="ECE")
+    for axis in axes[-2:]:
+        axis.set(xlabel="passes over each pair of the source")
+    style.from_zero(axes)
+    style.legend_below(figure, _handles(present))
+    return figure
+
+
+def length_rows(length_bias: pd.DataFrame, regime: str | None) -> pd.DataFrame:
+    """Share of pairs in which each model prefers the longer response: lowest seed; single models on their own source.
+
+    The length rule's rows hold the share in which the longer response is the chosen one.
+    """
+    rows = of_regime(whole(length_bias), regime)
+    rows = data_sets(rows[rows["statistic"] == "prefers_longer"])
+    rows = rows[(rows["scheme"] != "single") | (rows["trained_on"] == rows["source"])]
+    return first_seed(rows.assign(scheme=rows["scheme"].where(rows["scheme"] != "single", "top")))
+
+
+@style.styled
+def length(length_bias: pd.DataFrame, regime: str | None = None) -> Figure:
+    """Share of test pairs in which the longer response has the higher reward, beside the share that chose it."""
+    rows = need(length_rows(length_bias, regime), "no reward model stands beside the length rule")
+    need(rows[rows["base"] != "none"], "no reward model but the length rule")
+    sources = sources_of(rows)
+    labels = rows[rows["scheme"] == "length"].drop_duplicates("source").set_index("source")
+    figure, axes = style.grid(len(bases_of(rows)), 1, 2.6, sharey=True)
+    schemes = [s for s in style.scheme_order(rows["scheme"]) if s != "length"]
+    for axis, base in zip(axes, bases_of(rows), strict=True):
+        part = of_base(rows, base)
+        for place, source in enumerate(sources):
+            if source in labels.index:
+                _labelled_share(axis, place, labels.loc[source].to_dict())
+            for number, scheme in enumerate(schemes):
+                one = part[(part["scheme"] == scheme) & (part["source"] == source)]
+                x = place - 0.4 + (number + 0.5) * 0.8 / len(schemes)
+                for row in one.to_dict("records"):
+                    draw_point(axis, x, row, scheme)
+        axis.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=":")
+        axis.set_xticks(range(len(sources)), [style.short(source, 16) for source in sources])
+        axis.set(ylabel="prefers the longer", xlim=(-0.5, len(sources) - 0.5))
+        axis.set_title(f"base {style.short(base)}")
+        axis.grid(visible=False, axis="x")
+    line = Line2D([], [], color=style.INK, linestyle="--", linewidth=1.2, label="longer one chosen (grey: interval)")
+    style.legend_below(figure, [*_handles(schemes), line], 4)
+    return figure
+
+
+def _labelled_share(axis: Axes, place: int, row: Mapping[Any, Any]) -> None:
+    ends = (place - 0.46, place + 0.46)
+    axis.fill_between(ends, row["low"], row["high"], color=style.BAND, alpha=0.55, linewidth=0)
+    axis.hlines(row["estimate"], *ends, color=style.INK, linestyle="--", linewidth=1.2)
+
+
+def _handles(schemes: Sequence[str]) -> list[Line2D]:
+    return [
+        Line2D([], [], color=style.scheme_colour(s), marker=style.scheme_marker(s), label=style.scheme_label(s))
+        for s in schemes
+    ]

@@ -1,0 +1,55 @@
+"""Beside each ECE of the paper's tables, ours and printed, the ECE of a calibrated model at that number of pairs."""
+
+import pandas as pd
+
+from more_repro.report.paper_tables import THIS_RUN
+from more_repro.report.rows import data_sets, of_regime, whole
+from more_repro.report.study import Study
+
+_COLUMNS = ["ece_null", "ece_null_low", "ece_null_high"]
+_FROM = {"ece_null_mean": "ece_null", "ece_null_low": "ece_null_low", "ece_null_high": "ece_null_high"}
+
+
+def with_null(study: Study, tables: dict[str, pd.DataFrame], regime: str) -> dict[str, pd.DataFrame]:
+    """The tables that have an ECE, with columns ece_null, ece_null_low, ece_null_high behind it.
+
+    Ours: means over seeds of the null mean and band (for a mean over sources, the mean alone: bands do not average).
+    Printed: table "published_noise". Two ECEs whose nulls lie more than .005 apart are not comparable as they stand.
+    """
+    rows = _own(study, regime)
+    found = {"table1": rows[rows["source"] == "align"], "table2": rows[rows["source"] == "mean"]}
+    outliers = data_sets(rows).replace({"scheme": {"top": "single"}})
+    renamed = {f"null_{end}": f"ece_null_{end}" for end in ("mean", "low", "high")}
+    printed = study["published_noise"].rename(columns=renamed)
+    made = {}
+    for name, table in tables.items():
+        known = name if name in found else "tables4_6"
+        if "ece" not in table.columns:
+            made[name] = table
+            continue
+        theirs = printed[printed["table"] == known]
+        made[name] = _joined(table, found.get(name, outliers), theirs, ["source"] * (known == "tables4_6"))
+    return made
+
+
+def _own(study: Study, regime: str) -> pd.DataFrame:
+    """[base, scheme, source, null columns] of this run, and source "mean"; single models on their own source: `top`."""
+    rows = whole(of_regime(study["metrics"], regime))
+    rows = rows[rows["ece"].notna() & ((rows["scheme"] != "single") | (rows["trained_on"] == rows["source"]))]
+    rows = rows.assign(scheme=rows["scheme"].where(rows["scheme"] != "single", "top"))
+    means = rows.groupby(["base", "scheme", "source"], sort=False)[list(_FROM)].mean().reset_index()
+    plain = data_sets(means).groupby(["base", "scheme"], sort=False)["ece_null_mean"].mean().reset_index()
+    return pd.concat([means, plain.assign(source="mean")], ignore_index=True)
+
+
+def _joined(table: pd.DataFrame, ours: pd.DataFrame, printed: pd.DataFrame, more: list[str]) -> pd.DataFrame:
+    keys = ["base", "scheme", *more]
+    parts = [
+        part[[*keys, *_FROM]].rename(columns=_FROM).assign(is_ours=is_ours)
+        for part, is_ours in ((ours, True), (printed, False))
+    ]
+    wanted = table.assign(is_ours=table["data"] == THIS_RUN)
+    both = wanted.merge(pd.concat(parts), on=[*keys, "is_ours"], how="left", validate="many_to_one")
+    names = [name for name in table.columns if name not in _COLUMNS]
+    place = max(number for number, name in enumerate(names) if name in ("ece", "ece_low", "ece_high")) + 1
+    return both[[*names[:place], *_COLUMNS, *names[place:]]]

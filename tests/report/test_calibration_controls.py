@@ -1,0 +1,96 @@
+"""Temperature, re-use, length, influence and null columns: the right rows stand where they are drawn."""
+
+import numpy as np
+import pytest
+
+from more_repro.report import calibration_controls as control
+from more_repro.report import calibration_tables, regression_figures
+from more_repro.report.build import make_paper_tables, published_tables
+from more_repro.report.style import NotMeasured
+
+
+@pytest.fixture(scope="module")
+def made(full_study):
+    return make_paper_tables(full_study, published_tables())
+
+
+def test_temperature_rows_join_before_after_and_the_band_after(full_study):
+    rows = control.temperature_rows(full_study["seed_summary"], full_study["metrics"], "resampled")
+    assert not rows.duplicated(["base", "scheme"]).any()
+    assert {"multitask", "more", "averaging", "raw"} <= set(rows["scheme"])
+    assert "single" not in set(rows["scheme"])
+    assert rows[["before", "after", "null_low", "null_high"]].notna().all(axis=None)
+    assert (rows["after"] < rows["before"]).all()
+    metrics = full_study["metrics"]
+    one = metrics[(metrics["base"] == "tiny") & (metrics["scheme"] == "more") & (metrics["regime"] == "resampled")]
+    one = one[(one["source"] == "all") & (one["trained_on"] == "mixture")]
+    row = rows[(rows["base"] == "tiny") & (rows["scheme"] == "more")].iloc[0]
+    assert row["before"] == pytest.approx(one["ece"].mean())
+    assert row["null_high"] == pytest.approx(one["ece_after_temperature_null_high"].mean())
+
+
+def test_reuse_shows_sources_whose_passes_differ_and_no_others(full_study):
+    rows = control.reuse_rows(full_study["seed_summary"], full_study["mixture_summary"], ("multitask", "more"))
+    assert set(rows["source"]) == {"oasst1", "webgpt"}
+    assert set(zip(rows["regime"], rows["mean_passes"], strict=True)) == {("balanced", 2.0), ("resampled", 16.0)}
+    assert set(rows["scheme"]) == {"multitask", "more"}
+    assert not rows.duplicated(["base", "source", "scheme", "mean_passes"]).any()
+    same = full_study["mixture_summary"].assign(mean_passes=1.0)
+    assert control.reuse_rows(full_study["seed_summary"], same).empty
+
+
+def test_length_rows_hold_each_scheme_once_and_singles_on_their_own_source(full_study):
+    rows = control.length_rows(full_study["length_bias"], "resampled")
+    assert not rows.duplicated(["base", "scheme", "source"]).any()
+    top = rows[rows["scheme"] == "top"]
+    assert (top["trained_on"] == top["source"]).all()
+    assert (rows["scheme"] == "length").sum() == 5
+    assert set(rows["statistic"]) == {"prefers_longer"}
+    assert "all" not in set(rows["source"])
+
+
+def test_leave_one_out_is_in_order_and_of_this_run(full_study):
+    rows = regression_figures.leave_one_out_rows(full_study["influence"])
+    assert rows["estimate_without"].is_monotonic_increasing
+    assert set(rows["data"]) == {"this run"}
+    text = " ".join(t.get_text() for t in regression_figures.leave_one_out(full_study["influence"].iloc[:0]).texts)
+    assert "not measured" in text
+    with pytest.raises(NotMeasured):
+        regression_figures.leave_one_out.__wrapped__(full_study["influence"].iloc[:0])
+
+
+def test_published_figure_holds_the_differences_of_tables_1_and_2(full_study):
+    rows = regression_figures.published_rows(full_study["published_noise"])
+    assert set(rows["table"]) == {"table1", "table2"}
+    assert set(rows["scheme"]) == {"more"}
+
+
+def test_ours_and_published_ece_have_their_null_beside_them(made, full_study):
+    metrics = full_study["metrics"]
+    for name, source in (("table1", "align"), ("table2", "mean")):
+        table = made[name]
+        place = list(table.columns).index("ece_null")
+        assert table.columns[place - 1].startswith("ece")
+        row = table[(table["base"] == "tiny") & (table["scheme"] == "more")].iloc[0]
+        own = metrics[(metrics["base"] == "tiny") & (metrics["scheme"] == "more")]
+        own = own[(own["regime"] == "resampled") & (own["trained_on"] == "mixture")]
+        plain = own[~own["source"].isin(["all", "align"])] if source == "mean" else own[own["source"] == source]
+        assert row["ece_null"] == pytest.approx(plain["ece_null_mean"].mean())
+        assert np.isnan(row["ece_null_low"]) == (source == "mean")
+        printed = table[(table["data"] == "published: pythia-1_4b") & (table["scheme"] == "more")].iloc[0]
+        assert (printed["ece_null"], printed["ece_null_high"]) == (0.015, 0.024)
+    outliers = made["table4"].set_index(["data", "source", "scheme"])
+    assert outliers.loc[("this run", "helpful", "single"), "ece_null"] == pytest.approx(0.7 / np.sqrt(1000))
+    assert outliers.loc[("published: pythia-1_4b", "helpful", "more"), "ece_null"] == 0.015
+    assert np.isnan(outliers.loc[("published: pythia-1_4b", "harmless", "more"), "ece_null"])
+    assert len(made["table2"]) == len(made["table2"].drop_duplicates(["data", "base", "scheme"]))
+    assert "ece_null" not in made["table3"].columns
+
+
+def test_page_shows_combined_rows_and_names_the_band(full_study):
+    rows, group = calibration_tables.shown("paired", full_study["paired"])
+    assert group == "group"
+    combined = full_study["paired"]["seed"].eq("combined").sum()
+    assert len(rows) == combined
+    assert rows.loc[rows["metric"] == "ece", "null"].eq("-0.010 to +0.010").all()
+    assert rows.loc[rows["metric"] != "ece", "null"].eq("–").all()

@@ -14,9 +14,9 @@ WORDS = [f"w{number}" for number in range(30)]
 
 def settings(**changes) -> Base:
     values = {
-        "location": None, "revision": None, "architecture": "gpt_neox", "tokenizer": "words", "vocabulary": None,
-        "hidden_size": 16, "intermediate_size": 64, "layers": 2, "heads": 2, "steps": 30, "batch_size": 16,
-        "learning_rate": 3e-3,
+        "location": None, "revision": None, "architecture": "gpt_neox", "rendering": "plain", "tokenizer": "words",
+        "vocabulary": None, "hidden_size": 16, "intermediate_size": 64, "layers": 2, "heads": 2, "steps": 30,
+        "batch_size": 16, "learning_rate": 3e-3,
     }  # fmt: skip
     return Base(**{**values, **changes})
 

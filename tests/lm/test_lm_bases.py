@@ -6,6 +6,7 @@ import torch
 
 from more_repro import tables
 from more_repro.lm import base_files, bases, causal, device, encoding
+from more_repro.lm.sequence_classifier import ensure_padding
 
 
 def weights(model):
@@ -107,11 +108,12 @@ def test_padding_is_never_the_end_token_of_a_hub_tokenizer(base_settings, base_d
     assert tokenizer.pad_token_id == bases.load_tokenizer(base_dir).pad_token_id
     assert bases.load_sequence_classifier(tmp_path / "hub", 0).config.pad_token_id == tokenizer.pad_token_id
     with pytest.raises(ValueError, match="no token can serve as padding"):
-        bases._pad_name(Vocabulary(), "hub/model")
+        ensure_padding(Vocabulary(), "hub/model")
 
 
 class Vocabulary:
     eos_token, bos_token, unk_token = "</s>", "<s>", None
+    eos_token_id, bos_token_id, pad_token_id = 2, 1, None
 
     def get_vocab(self):
         return {"</s>": 2, "<s>": 1, "word": 3}

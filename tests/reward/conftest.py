@@ -2,12 +2,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_study import tiny_model, write_study
+from tiny_study import write_study
 from transformers import PreTrainedModel
 
 from more_repro.lm.device import pinned_threads
 from more_repro.params import Params
 from more_repro.paths import Paths
+from tiny_models import tiny_model
 
 
 @pytest.fixture(autouse=True)

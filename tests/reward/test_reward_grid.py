@@ -8,12 +8,12 @@ from safetensors.torch import load_file
 from tiny_study import tiny_params, write_study
 
 from more_repro import tables
+from more_repro.engine.encoding import encode_sequences
+from more_repro.engine.model import load_reward_model, score
 from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.reward import grid, held_out, scoring
-from more_repro.reward.encoding import encode_sequences
-from more_repro.reward.model import load_reward_model, score
 
 
 def in_process(function, jobs, label, preload=()):

@@ -12,13 +12,24 @@ import torch
 from safetensors.torch import load_file
 from tiny_study import write_study
 
-from more_repro.params import Scheme
+from more_repro.closure import import_closure, is_inert
+from more_repro.engine.head import NonFiniteLossError
+from more_repro.engine.optimizer import learning_rate_share
+from more_repro.engine.weighting import MODULES
+from more_repro.params import Lora
 from more_repro.reward import grid
+from more_repro.reward import job as job_module
 from more_repro.reward.job import TrainJob, fingerprint
-from more_repro.reward.optimizer import learning_rate_share
 from more_repro.reward.plan import make_plan
-from more_repro.reward.step import NonFiniteLossError
 from more_repro.reward.training import train_reward_model
+
+# Names, files, words and defaults; tokenizers and weights of the base are in the fingerprint by their bytes.
+CHANGE_NO_NUMBER = {
+    *("closure.py", "params.py", "progress.py", "records.py", "tables.py"),
+    *("engine/__init__.py", "engine/checkpoint.py", "engine/digests.py", "engine/weighting/__init__.py"),
+    *("lm/causal.py", "lm/device.py", "lm/tokenizers.py"),
+    *("reward/finished.py", "reward/job.py", "reward/keys.py"),
+}
 
 
 class Killed(Exception):
@@ -52,10 +63,23 @@ def assert_same(job_a, result_a, job_b, result_b):
     assert (result_a.n_tokens, result_a.padding_share) == (result_b.n_tokens, result_b.padding_share)
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 5])
-@pytest.mark.parametrize("weighting", ["more", "random", "uniform"])
-def test_stopped_and_resumed_equals_uninterrupted_to_the_bit(job, tmp_path, stop, weighting):
-    job = dataclasses.replace(job, scheme=job.scheme.model_copy(update={"weighting": weighting, "alpha": 0.3}))
+LORA = Lora(rank=2, alpha=4.0, targets=None)
+
+
+@pytest.mark.parametrize(
+    ("weighting", "stop", "lora"),
+    [
+        ("more", 1, None),
+        ("more", 5, None),
+        ("random", 3, None),
+        ("more", 3, LORA),
+        *(pytest.param(name, 3, None, marks=pytest.mark.slow) for name in sorted({*MODULES} - {"more", "random"})),
+    ],
+)
+def test_stopped_and_resumed_equals_uninterrupted_to_the_bit(job, tmp_path, weighting, stop, lora):
+    weights = dict.fromkeys(job.sources, 1.0)
+    scheme = job.scheme.model_copy(update={"weighting": weighting, "alpha": 0.3, "weights": weights})
+    job = dataclasses.replace(job, scheme=scheme, rm=job.rm.model_copy(update={"lora": lora}))
     whole = elsewhere(job, tmp_path / "whole")
     expected = train_reward_model(whole)
     stopped = elsewhere(job, tmp_path / "stopped")
@@ -107,6 +131,8 @@ def changes(job: TrainJob) -> dict[str, TrainJob]:
         "scheme": dataclasses.replace(job, scheme=job.scheme.model_copy(update={"alpha": 0.5})),
         "seed": dataclasses.replace(job, model=dataclasses.replace(job.model, seed=9)),
         "steps": dataclasses.replace(job, steps=job.steps - 1),
+        "processes": dataclasses.replace(job, rm=job.rm.model_copy(update={"processes": 2})),
+        "adapters": dataclasses.replace(job, rm=job.rm.model_copy(update={"lora": LORA})),
     }
 
 
@@ -131,21 +157,27 @@ def test_what_changes_no_number_keeps_the_fingerprint(job, tmp_path):
 
 
 def test_only_the_code_of_its_own_weighting_counts(job, monkeypatch):
-    from more_repro.reward import job as job_module
-
     seen = []
     monkeypatch.setattr(job_module, "code_digest", lambda names: seen.extend(names) or "code")
     fingerprint(job)
     assert {name for name in seen if "/weighting/" in name} == {
-        "reward/weighting/more.py",
-        "reward/weighting/min_norm.py",
+        "engine/weighting/more.py",
+        "engine/weighting/gram.py",
+        "engine/weighting/min_norm.py",
     }
-    assert {"reward/step.py", "reward/encoding.py", "lm/encoding.py"} <= set(seen)
+    assert {"engine/step.py", "engine/encoding.py", "lm/encoding.py"} <= set(seen)
+
+
+def test_all_code_that_training_imports_counts_but_what_changes_no_number(job):
+    """A module that is new in the engine must be named in the fingerprint, or old models would outlive its edits."""
+    package = Path(job_module.__file__).parents[1]
+    closure = {path.relative_to(package).as_posix() for path in import_closure(package / "reward/training.py", package)}
+    named = {*job_module._CODE, *(f"engine/weighting/{name}" for names in MODULES.values() for name in names)}
+    assert {name for name in named if not (package / name).is_file()} == set()
+    assert {name for name in closure - named if not is_inert(package / name)} == CHANGE_NO_NUMBER
 
 
 def test_code_changes_the_fingerprint(job, monkeypatch):
-    from more_repro.reward import job as job_module
-
     before = fingerprint(job)
     monkeypatch.setattr(job_module, "code_digest", lambda names: "other code")
     assert fingerprint(job) != before
@@ -153,7 +185,8 @@ def test_code_changes_the_fingerprint(job, monkeypatch):
 
 def test_replay_trains_the_same_model(job, tmp_path):
     graph, replay = elsewhere(job, tmp_path / "graph"), elsewhere(job, tmp_path / "replay")
-    results = [train_reward_model(graph), train_reward_model(dataclasses.replace(replay, activation_limit_bytes=0))]
+    no_room = dataclasses.replace(replay, rm=job.rm.model_copy(update={"memory_limit_gib": 1e-9}))
+    results = [train_reward_model(graph), train_reward_model(no_room)]
     assert results[0].log["loss"] != []
     assert torch.allclose(*(torch.tensor(result.log["loss"]) for result in results), atol=1e-4)
     assert torch.allclose(*(torch.tensor(result.log["lambda"]) for result in results), atol=1e-3)
@@ -168,8 +201,10 @@ def test_a_changed_run_starts_fresh_and_says_so(job, capsys):
     assert "training starts fresh" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"])
-@pytest.mark.parametrize("damage", ["cut", "gone"])
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [("model.safetensors", "cut"), ("optimizer.safetensors", "gone"), ("state.json", "cut"), ("manifest.json", "gone")],
+)
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(job, tmp_path, capsys, file, damage):
     whole, stopped = elsewhere(job, tmp_path / "whole"), elsewhere(job, tmp_path / "stopped")
     with pytest.raises(Killed):
@@ -205,7 +240,7 @@ def test_a_damaged_finished_model_is_made_again(job, capsys):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(job, monkeypatch):
-    from more_repro.reward import step
+    from more_repro.engine import objective
 
     calls = []
 
@@ -213,7 +248,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(job, monkeypatch):
         calls.append(None)
         return torch.full_like(margins, float("nan")) if len(calls) == 4 else -torch.nn.functional.logsigmoid(margins)
 
-    monkeypatch.setattr(step, "pair_losses", poisoned)
+    monkeypatch.setattr(objective, "pair_losses", poisoned)
     with pytest.raises(NonFiniteLossError) as caught:
         train_reward_model(job)
     assert any("step 4 of 6" in note for note in caught.value.__notes__)
@@ -222,14 +257,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(job, monkeypatch):
 
 def test_a_step_takes_b_pairs_of_each_source_in_mixture_order(job):
     plan = make_plan(job)
-    assert plan.chosen.shape == (6, 3, 4)
+    assert plan.pairs.chosen.shape == (6, 3, 4)
     from more_repro.reward.encoded_store import encoded_pairs
     from more_repro.reward.job import EncodeJob
 
     encoded = encoded_pairs(EncodeJob(job.base, job.pairs[0], job.rm.max_length, job.scratch))
     index = encoded.index()
     expected = [int(encoded.chosen[index[pair_id]]) for pair_id in job.rows[0]]
-    assert plan.chosen[:, 0].reshape(-1).tolist() == expected
+    assert plan.pairs.chosen[:, 0].reshape(-1).tolist() == expected
 
 
 def test_single_uses_the_same_number_of_steps(study):
@@ -250,7 +285,7 @@ def test_training_learns_a_rule_in_the_data(study):
 
 def test_more_at_alpha_zero_keeps_the_first_gradient(job):
     frozen = dataclasses.replace(
-        job, scheme=Scheme(weighting="more", trained_on="mixture", alpha=0.0, normalization="l2")
+        job, scheme=job.scheme.model_copy(update={"weighting": "more", "alpha": 0.0, "normalization": "l2"})
     )
     lambdas = train_reward_model(frozen).log["lambda"]
     assert all(row == lambdas[0] for row in lambdas)
@@ -273,7 +308,7 @@ def test_equal_pairs_are_left_out_and_counted(job, tmp_path):
     plan = make_plan(grid.jobs(short, paths, "nano", "multitask")[0])
     assert plan.n_equal > 0
     assert plan.n_truncated == 600
-    assert not bool((plan.chosen == plan.rejected).any())
+    assert not bool((plan.pairs.chosen == plan.pairs.rejected).any())
     none_left = params.model_copy(update={"rm": params.rm.model_copy(update={"max_length": 1})})
     with pytest.raises(ValueError, match="equal after truncation to 1 tokens"):
         make_plan(grid.jobs(none_left, paths, "nano", "multitask")[0])

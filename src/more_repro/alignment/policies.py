@@ -13,7 +13,7 @@ from more_repro.alignment.sampling import prompt_room
 from more_repro.closure import code_digest, import_closure
 from more_repro.lm import base_files, bases, causal, generation
 from more_repro.lm.device import pick_device
-from more_repro.lm.encoding import Example, encode_examples
+from more_repro.lm.encoding import Example, encode_examples, response_end
 from more_repro.records import prompt_from_json
 
 
@@ -120,9 +120,10 @@ def picks_digest(exam: str, picks: tuple[Text, ...]) -> str:
 def _examples(tokenizer, texts: tuple[Text, ...], max_length: int) -> list[Example]:  # type: ignore[no-untyped-def]  # noqa: ANN001
     prompts = [prompt_from_json(text.prompt) for text in texts]
     examples = encode_examples(tokenizer, prompts, [text.response for text in texts], max_length)
-    # A response that was cut off never ended: its eos is not the policy's and is not taught.
+    # A response that was cut off never ended: its end is not the policy's and is not taught.
+    n_end = len(response_end(tokenizer))
     return [
-        example if text.finished else Example(example.ids[:-1], example.n_prompt_tokens)
+        example if text.finished else Example(example.ids[:-n_end], example.n_prompt_tokens)
         for example, text in zip(examples, texts, strict=True)
     ]
 

@@ -19,7 +19,7 @@ from more_repro.alignment.policies import (
     read_result,
     run_policy,
 )
-from more_repro.alignment.sampling import generation_batch, test_prompts
+from more_repro.alignment.sampling import generation_batch, test_prompts, token_budget
 from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY
@@ -112,7 +112,7 @@ def _exam(params: Params, paths: Paths, prompts: pd.DataFrame, truth: pd.DataFra
         max_new_tokens=align.max_new_tokens,
         generation_batch=generation_batch(params),
         max_length=rm.max_length,
-        token_budget=rm.token_budget,
+        token_budget=token_budget(params),
         precision=rm.precision,
         seed=params.data.seed,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
+from more_repro.engine.memory import token_budget_of
 from more_repro.lm import bases, generation
 from more_repro.lm.device import dtype_of, pick_device
 from more_repro.params import Params
@@ -59,7 +60,12 @@ def prompt_room(max_length: int, max_new_tokens: int) -> int:
 
 def generation_batch(params: Params) -> int:
     """Sequences decoded together: no graph is kept, so four times the tokens of a training micro-batch fit."""
-    return max(1, 4 * params.rm.token_budget // (params.rm.max_length + params.align.max_new_tokens))
+    return max(1, 4 * token_budget(params) // (params.rm.max_length + params.align.max_new_tokens))
+
+
+def token_budget(params: Params) -> int:
+    """Tokens of one micro-batch on this device: rm.token_budget, or what suits the device."""
+    return token_budget_of(params.rm.token_budget, pick_device())
 
 
 def _prompts(params: Params, paths: Paths, split: Split, most: int) -> pd.DataFrame:

@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 
 
-def write_pointer(out: Path, kind: str, location: str | None, revision: str | None) -> None:
+def write_pointer(out: Path, kind: str, location: str | None, revision: str | None, rendering: str = "plain") -> None:
     """Write out/base.json: a `local` base lies in the folder, a `hub` base at its id and commit."""
+    pointer = {"kind": kind, "location": location, "revision": revision, "rendering": rendering}
     part = out / ".base.json.part"
-    part.write_text(json.dumps({"kind": kind, "location": location, "revision": revision}) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(pointer) + "\n", encoding="utf-8")
     part.replace(out / "base.json")
 
 
@@ -20,13 +21,18 @@ def origin(path: Path) -> tuple[str, str | None]:
     return str(pointer["location"]), pointer["revision"]
 
 
+def rendering(path: Path) -> str:
+    """How the base's prompts become text: `plain` or `chat_template`."""
+    return _pointer(path).get("rendering") or "plain"
+
+
 def fingerprint(path: Path) -> str:
-    """16 hex digits that change with the base: the files' bytes, or for a hub model its name and commit."""
+    """16 hex digits that change with the base and its rendering: the files' bytes, or a hub model's name and commit."""
     pointer = _pointer(path)
-    hasher = hashlib.sha256(json.dumps([pointer["location"], pointer["revision"]]).encode())
+    hasher = hashlib.sha256(json.dumps([pointer["location"], pointer["revision"], rendering(path)]).encode())
     folder = Path(pointer["location"] or path)
     if folder.is_dir():
-        for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+        for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")]):
             hasher.update(hashlib.sha256(file.read_bytes()).digest())
     return hasher.hexdigest()[:16]
 

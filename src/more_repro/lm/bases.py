@@ -1,7 +1,6 @@
 """Bases: pretrained here from a corpus, or taken from the Hugging Face hub at one commit; and loading either."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,37 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging as transformers_logging
 
 from more_repro import tables
 from more_repro.lm import causal
-from more_repro.lm.base_files import origin, write_pointer
+from more_repro.lm.base_files import origin, rendering, write_pointer
+from more_repro.lm.chat_template import check_template
 from more_repro.lm.encoding import Example, encode_texts
+from more_repro.lm.sequence_classifier import draw_head, ensure_padding, quiet_loading
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.params import Base
 
 WARMUP_RATIO = 0.05
 # Only what a model and a tokenizer need: no pickled weights, no code.
 _HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*", "vocab*", "merges.txt",
-              "special_tokens_map.json", "added_tokens.json")  # fmt: skip
-# Tokens that vocabularies keep for padding, for tokenizers that name none.
-_PAD_NAMES = ("<|padding|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|reserved_special_token_0|>")
+              "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")  # fmt: skip
 
 
 def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed: int, max_length: int) -> pd.DataFrame:
     """Pretrain a base on the corpus, or with `settings.location` point at a hub model, under `out`.
 
     corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole.
-    Returns the table "base_training"; a hub base has no row.
+    Returns the table "base_training"; a hub base has no row. Raises ValueError where the rendering asks for a chat
+    template that the tokenizer lacks or that cannot serve.
     """
     out.mkdir(parents=True, exist_ok=True)
     if settings.location is not None:
         _resolve(settings.location, settings.revision)
-        write_pointer(out, "hub", settings.location, settings.revision)
+        _tokenizer_of(settings.location, settings.revision, settings.rendering)
+        write_pointer(out, "hub", settings.location, settings.revision, settings.rendering)
         return tables.empty("base_training")
+    if settings.rendering == "chat_template":
+        raise ValueError(f"bases.{name}: rendering is chat_template, but a tokenizer made here has none; ask for plain")
     tokenizer = make_tokenizer(settings.tokenizer, corpus, settings.vocabulary, max_length)
     examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
     model = _new_model(settings, tokenizer, seed, max_length)
@@ -53,7 +55,7 @@ def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed:
         warmup_ratio=WARMUP_RATIO, seed=seed, label=f"pretrain {name}",
     )  # fmt: skip
     model.config.use_cache = True
-    with _quiet():
+    with quiet_loading():
         model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     write_pointer(out, "local", None, None)
@@ -63,26 +65,33 @@ def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed:
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The base's tokenizer: padding right, truncation left, a pad token that no text contains.
 
-    Raises ValueError when the tokenizer has no eos, or no token that can serve as padding.
+    It has a chat template exactly where the base's rendering asks for it; its eos is then what ends a response there.
+    Raises ValueError when the tokenizer has no eos, no token that can serve as padding, or no template that can serve.
     """
-    source, revision = origin(path)
+    return _tokenizer_of(*origin(path), rendering(path))
+
+
+def _tokenizer_of(source: str, revision: str | None, form: str) -> PreTrainedTokenizerBase:
     tokenizer = AutoTokenizer.from_pretrained(
         source, revision=revision, padding_side="right", truncation_side="left", trust_remote_code=False
     )
     found = (str(tokenizer.padding_side), str(tokenizer.truncation_side))
     if found != ("right", "left"):
         raise ValueError(f"{source}: asked for padding right and truncation left, the tokenizer says {found}")
+    if form == "chat_template":
+        tokenizer.eos_token = check_template(tokenizer, source)
+    else:
+        tokenizer.chat_template = None
     if tokenizer.eos_token_id is None:
         raise ValueError(f"{source}: the tokenizer has no end-of-sequence token")
-    if tokenizer.pad_token_id in (None, tokenizer.eos_token_id, tokenizer.bos_token_id):
-        tokenizer.pad_token = _pad_name(tokenizer, source)
+    ensure_padding(tokenizer, source)
     return tokenizer
 
 
 def load_causal_lm(path: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """The base as a causal language model, in evaluation mode, on the CPU."""
     source, revision = origin(path)
-    with _quiet():
+    with quiet_loading():
         model = AutoModelForCausalLM.from_pretrained(
             source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
@@ -97,18 +106,12 @@ def load_sequence_classifier(path: Path, seed: int, dtype: torch.dtype = torch.f
     Raises ValueError when the architecture's head is not a bias-free linear layer named `score`.
     """
     source, revision = origin(path)
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with quiet_loading(), torch.random.fork_rng(devices=[]):
         model = AutoModelForSequenceClassification.from_pretrained(
             source, revision=revision, dtype=dtype, num_labels=1, use_safetensors=True, trust_remote_code=False,
             pad_token_id=load_tokenizer(path).pad_token_id, use_cache=False,
         )  # fmt: skip
-    head: Any = getattr(model, "score", None)
-    if type(head) is not torch.nn.Linear or getattr(head, "bias", None) is not None:
-        raise ValueError(f"{source}: {type(model).__name__} has no bias-free linear head named 'score'")
-    draw = torch.randn(head.weight.shape, generator=torch.Generator().manual_seed(seed))
-    spread = getattr(model.config.get_text_config(), "initializer_range", 0.02)
-    with torch.no_grad():
-        head.weight.copy_(draw * spread)
+    draw_head(model, seed, source)
     return model.eval()
 
 
@@ -131,16 +134,6 @@ def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, ma
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
-def _pad_name(tokenizer: PreTrainedTokenizerBase, source: str) -> str:
-    known = tokenizer.get_vocab()
-    taken = {tokenizer.eos_token, tokenizer.bos_token, None}
-    # unk last: with byte fallback (LLaMA 2) no text is ever read as unk.
-    for name in (*_PAD_NAMES, tokenizer.unk_token):
-        if name in known and name not in taken:
-            return name
-    raise ValueError(f"{source}: no token can serve as padding; tried {', '.join(_PAD_NAMES)} and unk")
-
-
 def _resolve(location: str, revision: str | None) -> None:
     """Check a local folder, or fetch a hub model's files into the hub's own cache."""
     if Path(location).is_dir():
@@ -148,18 +141,3 @@ def _resolve(location: str, revision: str | None) -> None:
     from huggingface_hub import snapshot_download
 
     snapshot_download(location, revision=revision, allow_patterns=list(_HUB_FILES))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence transformers' report of weights that a new head cannot have and a language-model head that goes."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()

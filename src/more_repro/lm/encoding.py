@@ -1,10 +1,15 @@
-"""Transcripts as tokens: one encoder, shared by training, scoring, generation and perplexity."""
+"""Transcripts as tokens: one encoder, shared by training, scoring, generation and perplexity.
+
+A tokenizer with a chat template is rendered by it, any other in the plain form; `lm.bases.load_tokenizer` takes the
+template away where a base asks for the plain form. A reward model is saved with its tokenizer, so it keeps the choice.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from more_repro.lm.chat_template import template_prompts, template_responses
 from more_repro.records import Message
 from more_repro.rendering import render_prompt
 
@@ -36,24 +41,34 @@ def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> li
 
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[tuple[Message, ...]]) -> list[list[int]]:
-    """Tokens of each rendered prompt, after the tokenizer's bos if it has one."""
+    """Tokens of each rendered prompt. In the plain form the tokenizer's bos stands before it, if there is one."""
+    if tokenizer.chat_template is not None:
+        return template_prompts(tokenizer, prompts)
     start = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
     return [start + ids for ids in encode_texts(tokenizer, [render_prompt(prompt) for prompt in prompts])]
 
 
 def encode_responses(tokenizer: PreTrainedTokenizerBase, responses: Sequence[str]) -> list[list[int]]:
-    """Tokens of each response, then eos."""
+    """Tokens of each response, then eos, or what the chat template writes after a response."""
+    if tokenizer.chat_template is not None:
+        return template_responses(tokenizer, responses)
     return [[*ids, tokenizer.eos_token_id] for ids in encode_texts(tokenizer, responses)]
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: tuple[Message, ...]) -> list[int]:
-    """Tokens of one rendered prompt, after the tokenizer's bos if it has one."""
+    """Tokens of one rendered prompt."""
     return encode_prompts(tokenizer, [prompt])[0]
 
 
 def encode_response(tokenizer: PreTrainedTokenizerBase, response: str) -> list[int]:
-    """Tokens of one response, then eos."""
+    """Tokens of one response and its end."""
     return encode_responses(tokenizer, [response])[0]
+
+
+def response_end(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens that stand after every response: eos, and what a chat template writes after it."""
+    ids = encode_response(tokenizer, "x")
+    return ids[ids.index(tokenizer.eos_token_id) :]
 
 
 def decode_response(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from more_repro import tables
+from more_repro.engine.encoding import EncodedPairs, TokenSequences, encode_pairs, starts_of
 from more_repro.lm.bases import load_tokenizer
 from more_repro.records import PreferencePair, prompt_from_json
-from more_repro.reward.encoding import EncodedPairs, TokenSequences, encode_pairs, starts_of
 from more_repro.reward.job import EncodeJob, encoded_path
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from more_repro import progress
-from more_repro.reward.checkpoint import MANIFEST, DamagedCheckpointError, verify_folder, write_folder
+from more_repro.engine.checkpoint import MANIFEST, DamagedCheckpointError, verify_folder, write_folder
 
 _LOG = "log.safetensors"
 

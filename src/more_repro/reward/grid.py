@@ -12,6 +12,7 @@ from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.reward import work
 from more_repro.reward.job import EncodeJob, TrainJob, TrainResult, encoded_path
+from more_repro.reward.launch import train_together
 from more_repro.workers import run_jobs
 
 MIXTURE = "mixture"
@@ -73,7 +74,9 @@ def train_all(params: Params, paths: Paths, base: str, scheme: str) -> dict[str,
     """
     todo = jobs(params, paths, base, scheme)
     encode_tables(params, paths, base, [path for job in todo for path in job.pairs])
-    results = run_jobs(work.train, todo, f"reward models of {base}, {scheme}", work.PRELOAD)
+    label = f"reward models of {base}, {scheme}"
+    train_together(todo, label)
+    results = run_jobs(work.train, todo, label, work.PRELOAD)
     log = tables.check(pd.concat([log_rows(result) for result in results]), "training_log")
     tables.write(log, paths.training_log(base, scheme), "training_log")
     summary = pd.DataFrame([_summary_row(result) for result in results])

@@ -11,10 +11,14 @@ from more_repro.paths import Paths
 from more_repro.records import RewardModelId
 from more_repro.reward import work
 from more_repro.reward.grid import log_rows
-from more_repro.reward.job import TrainJob
+from more_repro.reward.job import TrainJob, TrainResult
+from more_repro.reward.launch import train_together
 from more_repro.reward.scoring import score_texts
 
-SCHEME = Scheme(weighting="uniform", trained_on="mixture", alpha=1.0, normalization="none")
+SCHEME = Scheme(
+    weighting="uniform", trained_on="mixture", alpha=1.0, normalization="none", lambda_scope="batch", weights=None,
+    label_smoothing=0.0, center=0.0, sum_to_zero=0.0,
+)  # fmt: skip
 
 
 def train_held_out(params: Params, paths: Paths) -> pd.DataFrame:
@@ -22,13 +26,13 @@ def train_held_out(params: Params, paths: Paths) -> pd.DataFrame:
 
     It lies in the scratch folder: `score_responses` finds it there, or makes it again.
     """
-    return tables.check(log_rows(work.train(_job(params, paths))), "training_log")
+    return tables.check(log_rows(_trained(_job(params, paths))), "training_log")
 
 
 def score_responses(params: Params, paths: Paths, responses: pd.DataFrame) -> pd.Series:
     """Rewards of responses (columns prompt as JSON, response) by the held-out model, on the responses' index."""
     job = _job(params, paths)
-    work.train(job)  # a look-up by fingerprint, where it is trained
+    _trained(job)  # a look-up by fingerprint, where it is trained
     columns = responses["prompt"].tolist(), responses["response"].tolist()
     rewards = score_texts(params, paths, [job.model], *columns, model_paths={job.model: job.out})
     return pd.Series(rewards[job.model], index=responses.index, name="score")
@@ -37,6 +41,11 @@ def score_responses(params: Params, paths: Paths, responses: pd.DataFrame) -> pd
 def largest_base(params: Params) -> str:
     """The base with the most weights by its settings (layers times squared hidden size); the last of equals."""
     return max(reversed(params.bases), key=lambda name: params.bases[name].layers * params.bases[name].hidden_size ** 2)
+
+
+def _trained(job: TrainJob) -> TrainResult:
+    train_together([job], "held-out reward model")
+    return work.train(job)
 
 
 def _job(params: Params, paths: Paths) -> TrainJob:

@@ -7,17 +7,39 @@ from typing import Any
 import numpy as np
 
 from more_repro import tables
+from more_repro.engine.digests import digest, file_digest
+from more_repro.engine.weighting import MODULES, WeightingSpec
 from more_repro.lm.base_files import fingerprint as base_fingerprint
 from more_repro.params import RewardModelParams, Scheme
 from more_repro.records import RewardModelId
-from more_repro.reward.keys import code_digest, digest, file_digest
-from more_repro.reward.weighting import MODULES
+from more_repro.reward.keys import code_digest
 
 _CODE = (
-    *("rendering.py", "lm/encoding.py", "lm/bases.py", "lm/base_files.py"),
-    *(f"reward/{name}.py" for name in ("encoding", "model", "objective", "optimizer", "plan", "step", "training")),
+    *(
+        "rendering.py",
+        "lm/encoding.py",
+        "lm/chat_template.py",
+        "lm/bases.py",
+        "lm/base_files.py",
+        "lm/sequence_classifier.py",
+    ),
+    *(
+        f"engine/{name}.py"
+        for name in (
+            *("attention", "batches", "distributed", "encoding", "head", "lora", "loop", "memory", "model"),
+            *("objective", "optimizer", "prefix", "rows", "step"),
+        )
+    ),
+    *("reward/encoded_store.py", "reward/plan.py", "reward/training.py"),
 )
-_ENCODING_CODE = ("rendering.py", "records.py", "lm/encoding.py", "reward/encoding.py", "reward/encoded_store.py")
+_ENCODING_CODE = (
+    "rendering.py",
+    "records.py",
+    "lm/encoding.py",
+    "lm/chat_template.py",
+    "engine/encoding.py",
+    "reward/encoded_store.py",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +48,6 @@ class TrainJob:
 
     pairs: one table per source. rows: per source, the pair_ids of the mixture in training order, N of each source.
     unique_pairs: distinct pairs per source. scratch: checkpoints, finished models and encoded pairs live there.
-    activation_limit_bytes: above this estimate a step trades time for memory (same gradient).
     """
 
     model: RewardModelId
@@ -41,7 +62,6 @@ class TrainJob:
     steps: int
     out: Path
     scratch: Path
-    activation_limit_bytes: int = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +114,15 @@ class SamplesJob:
     precision: str
 
 
+def weighting_spec(job: TrainJob) -> WeightingSpec:
+    """The weighting of a job's scheme, with the weights that `fixed` asks for in the order of the job's sources."""
+    scheme = job.scheme
+    weights = None
+    if scheme.weights is not None:
+        weights = tuple(scheme.weights[source] for source in job.sources)
+    return WeightingSpec(scheme.weighting, scheme.alpha, scheme.normalization, weights)
+
+
 def fingerprint(job: TrainJob) -> str:
     """sha256 of all that this model's numbers depend on: params, pairs, base, and the code of its own weighting only.
 
@@ -104,11 +133,11 @@ def fingerprint(job: TrainJob) -> str:
     from more_repro.lm.device import pick_device
 
     params = job.rm.model_dump(exclude={"sweep", "checkpoint_steps"})
-    weighting = [f"reward/weighting/{name}" for name in MODULES[job.scheme.weighting]]
+    weighting = [f"engine/weighting/{name}" for name in MODULES[job.scheme.weighting]]
     return digest(
         [
             repr([job.model, job.sources, job.unique_pairs, sorted(params.items()), job.scheme]),
-            repr([job.learning_rate, job.steps, job.activation_limit_bytes, torch.__version__, pick_device().type]),
+            repr([job.learning_rate, job.steps, torch.__version__, pick_device().type]),
             *(digest(rows) for rows in job.rows),
             base_fingerprint(job.base),
             code_digest([*_CODE, *weighting]),

@@ -1,7 +1,6 @@
-"""Digests that name work in the scratch folder: equal inputs and code, equal name. Light to import."""
+"""Digest of the code that a result depends on, for names in the scratch folder. Light to import."""
 
-import hashlib
-import json
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,16 +9,12 @@ from more_repro import closure, tables
 PACKAGE = Path(tables.__file__).parent
 
 
-def digest(parts: Iterable[str]) -> str:
-    """sha256 over parts; JSON keeps their borders apart."""
-    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def code_digest(modules: Iterable[str]) -> str:
     """sha256 over what modules of this package do, named relative to it; a comment or docstring changes nothing."""
+    return _digest(tuple(modules))
+
+
+@functools.cache
+def _digest(modules: tuple[str, ...]) -> str:
+    """Read once in a process: what runs is what was loaded, and parsing costs as much as a hundred small steps."""
     return closure.code_digest(PACKAGE / name for name in modules)

@@ -4,24 +4,19 @@ from dataclasses import dataclass
 
 import torch
 
+from more_repro.engine.batches import StepPairs, step_pairs
+from more_repro.engine.encoding import EncodedPairs, join
 from more_repro.reward.encoded_store import encoded_pairs
-from more_repro.reward.encoding import EncodedPairs, TokenSequences, join
 from more_repro.reward.job import EncodeJob, TrainJob
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """chosen, rejected: (steps, K, B) rows of `sequences`. n_truncated, n_equal: rows of the mixture, all sources."""
+    """The pairs of every step. n_truncated, n_equal: rows of the mixture, all sources."""
 
-    sequences: TokenSequences
-    chosen: torch.Tensor
-    rejected: torch.Tensor
+    pairs: StepPairs
     n_truncated: int
     n_equal: int
-
-    def step_rows(self, step: int) -> torch.Tensor:
-        """(2, K, B) rows of one step: chosen, then rejected."""
-        return torch.stack([self.chosen[step], self.rejected[step]])
 
 
 def make_plan(job: TrainJob) -> Plan:
@@ -45,7 +40,8 @@ def make_plan(job: TrainJob) -> Plan:
         laid_out = _laid_out(rows[~one.equal[rows]], job, number)
         chosen.append(one.chosen[laid_out] + first_row)
         rejected.append(one.rejected[laid_out] + first_row)
-    return Plan(sequences, torch.stack(chosen, dim=1), torch.stack(rejected, dim=1), n_truncated, n_equal)
+    pairs = step_pairs(sequences, torch.stack(chosen, dim=1), torch.stack(rejected, dim=1))
+    return Plan(pairs, n_truncated, n_equal)
 
 
 def _mixture_rows(job: TrainJob, number: int, encoded: EncodedPairs) -> torch.Tensor:

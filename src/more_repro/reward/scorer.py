@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from more_repro.engine.encoding import TokenSequences, join
+from more_repro.engine.model import load_reward_model, on_device, score
 from more_repro.lm.bases import load_sequence_classifier
 from more_repro.lm.device import pick_device, pinned_threads
 from more_repro.records import RewardModelId
 from more_repro.reward.encoded_store import encoded_pairs
-from more_repro.reward.encoding import TokenSequences, join
 from more_repro.reward.job import PairsJob, SamplesJob
-from more_repro.reward.model import load_reward_model, on_device, score
 
 
 def score_pairs_job(job: PairsJob) -> np.ndarray:

@@ -75,8 +75,8 @@ def score_texts(
 
     model_paths: where a model lies that is none of the grid (a judge's).
     """
+    from more_repro.engine.encoding import encode_sequences
     from more_repro.lm.bases import load_tokenizer
-    from more_repro.reward.encoding import encode_sequences
 
     encoded = {}
     for base in dict.fromkeys(model.base for model in models if model != LENGTH):

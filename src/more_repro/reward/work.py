@@ -20,6 +20,12 @@ def train(job: TrainJob) -> TrainResult:
     return train_reward_model(job)
 
 
+def is_finished(job: TrainJob) -> bool:
+    from more_repro.reward.training import is_finished as finished
+
+    return finished(job)
+
+
 def encode(job: EncodeJob) -> Path:
     from more_repro.reward.encoded_store import ensure_encoded
 

@@ -1,0 +1,156 @@
+"""Checkpoints of a running training: written whole or not at all, verified before use, the last two kept."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from more_repro import progress
+from more_repro.engine.digests import file_digest
+
+KEPT = 2
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """Everything a resumed run needs to give the same numbers as one that was never stopped.
+
+    step: steps done. model: the parameters that are trained. weighting, log: named tensors. optimizer: torch's
+    state_dict of the optimizer. Learning rate and pairs of a step are functions of the step, so neither is kept.
+    """
+
+    step: int
+    model: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    weighting: dict[str, torch.Tensor]
+    log: dict[str, torch.Tensor]
+
+
+class DamagedCheckpointError(ValueError):
+    """A file of a checkpoint is missing or does not have the bytes that were written."""
+
+
+def save_checkpoint(folder: Path, fingerprint: str, state: TrainingState) -> None:
+    """Write folder/step<step> and drop all but the last two."""
+
+    def fill(part: Path) -> None:
+        save_file({name: t.contiguous() for name, t in state.model.items()}, part / "model.safetensors")
+        save_file(_flatten(state.optimizer["state"]), part / "optimizer.safetensors")
+        save_file(dict(state.weighting), part / "weighting.safetensors")
+        save_file(dict(state.log), part / "log.safetensors")
+        groups = [{k: v for k, v in group.items() if k == "params"} for group in state.optimizer["param_groups"]]
+        (part / "state.json").write_text(json.dumps({"step": state.step, "parameters": groups}), encoding="utf-8")
+
+    write_folder(folder / _name(state.step), fingerprint, fill)
+    for old in _steps(folder)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path, fingerprint: str) -> TrainingState | None:
+    """The newest whole checkpoint with this fingerprint, or None; says why a checkpoint is passed over.
+
+    A checkpoint of another fingerprint (other params, data, base or code) is deleted with its folder.
+    """
+    for path in reversed(_steps(folder)):
+        try:
+            found = verify_folder(path)
+            if found != fingerprint:
+                progress.say(f"{path}: made with other params, data, base or code; training starts fresh")
+                shutil.rmtree(folder, ignore_errors=True)
+                return None
+            return _load(path)
+        except (DamagedCheckpointError, OSError) as error:
+            progress.say(f"{path}: damaged ({error}); falling back to the checkpoint before")
+    return None
+
+
+def read_checkpoint(folder: Path, step: int) -> TrainingState:
+    """A checkpoint that another process has verified. Raises FileNotFoundError where this one does not see it."""
+    path = folder / _name(step)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: all processes of a training must see the folder of its checkpoints")
+    return _load(path)
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """Whether an earlier run left a checkpoint there."""
+    return bool(_steps(folder))
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Forget the checkpoints of a training that is finished."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_folder(target: Path, fingerprint: str, fill: Callable[[Path], None]) -> None:
+    """Make a folder of files with a manifest (sha256 of each), under a temporary name, then rename it into place."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    fill(part)
+    files = {path.name: file_digest(path) for path in sorted(part.iterdir())}
+    manifest = {"fingerprint": fingerprint, "files": files}
+    (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+
+
+def verify_folder(path: Path) -> str:
+    """Check every file of a folder against its manifest and return the fingerprint. Raises DamagedCheckpointError."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        files, fingerprint = dict(manifest["files"]), str(manifest["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpointError(f"{MANIFEST}: {error}") from None
+    for name, expected in files.items():
+        file = path / name
+        if not file.is_file() or file_digest(file) != expected:
+            raise DamagedCheckpointError(f"{name} is missing or has other bytes than were written")
+    return fingerprint
+
+
+def _name(step: int) -> str:
+    return f"step{step:08d}"
+
+
+def _steps(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step[0-9]*")) if folder.is_dir() else []
+
+
+def _load(path: Path) -> TrainingState:
+    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    optimizer = {
+        "state": _unflatten(_copies(load_file(path / "optimizer.safetensors"))),
+        "param_groups": state["parameters"],
+    }
+    return TrainingState(
+        step=state["step"],
+        model=load_file(path / "model.safetensors"),
+        optimizer=optimizer,
+        weighting=_copies(load_file(path / "weighting.safetensors")),
+        log=_copies(load_file(path / "log.safetensors")),
+    )
+
+
+def _copies(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of their own: those of load_file are pages of a file that is deleted while they are written to."""
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def _flatten(state: dict[int, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {f"{number}.{name}": t for number, tensors in state.items() for name, t in tensors.items()}
+
+
+def _unflatten(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in flat.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = tensor
+    return state

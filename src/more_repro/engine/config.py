@@ -1,0 +1,98 @@
+"""The settings of MoreTrainer, under the names that a user of transformers' TrainingArguments knows."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from more_repro.engine.head import LambdaScope
+from more_repro.engine.loop import LoopSettings
+from more_repro.engine.lora import LoraSpec
+from more_repro.engine.objective import PairLoss
+from more_repro.engine.weighting import Normalization, WeightingSpec
+
+_NO_NUMBERS = ("output_dir", "save_steps", "logging_steps")  # what a training's numbers do not depend on
+
+
+@dataclass(frozen=True, slots=True)
+class MoreConfig:
+    """How MoreTrainer trains.
+
+    per_source_batch_size: pairs of each source in a step, over all processes together. num_train_epochs: passes over
+    the largest source; smaller ones begin anew. max_steps: if given, the number of steps whatever the data.
+    max_length: tokens of prompt and response; what is over is cut from the left. token_budget: tokens of a
+    micro-batch, None for what suits the device; it changes no result. memory_limit_gib: for a step's activations, None
+    for half of the device; above it a step trades time for memory. bf16: the backbone's products; weights, head and
+    lambda stay fp32. lora: train adapters and the head instead of all weights.
+    weighting: more, uniform (vanilla mixing), fixed (with weights), or another of `engine.weighting`. alpha: share of
+    the NEW head gradient in the smoothing. normalization: of the head gradients, none, l2, loss or l2_loss.
+    lambda_scope: over the whole batch, or micro_batch as the paper's code has it. label_smoothing, center,
+    sum_to_zero: see PairLoss. Raises ValueError for a number that cannot be meant.
+    """
+
+    output_dir: str | Path
+    learning_rate: float = 1e-5
+    warmup_ratio: float = 0.05
+    final_learning_rate_share: float = 0.1
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    per_source_batch_size: int = 16
+    num_train_epochs: float = 1.0
+    max_steps: int | None = None
+    max_length: int = 1024
+    token_budget: int | None = None
+    memory_limit_gib: float | None = None
+    bf16: bool = False
+    use_cpu: bool = False
+    seed: int = 0
+    save_steps: int = 500
+    logging_steps: int = 10
+    weighting: str = "more"
+    alpha: float = 0.99
+    normalization: Normalization = "l2"
+    weights: tuple[float, ...] | None = None
+    lambda_scope: LambdaScope = "batch"
+    label_smoothing: float = 0.0
+    center: float = 0.0
+    sum_to_zero: float = 0.0
+    lora: LoraSpec | None = None
+
+    def __post_init__(self) -> None:
+        positive = ("learning_rate", "max_grad_norm", "per_source_batch_size", "num_train_epochs", "max_length")
+        for name in (*positive, "save_steps", "logging_steps", "token_budget", "max_steps"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, found {value}")
+        for name in ("warmup_ratio", "final_learning_rate_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} lies in [0, 1], found {getattr(self, name)}")
+        if self.lambda_scope not in ("batch", "micro_batch"):
+            raise ValueError(f"lambda_scope is batch or micro_batch, found {self.lambda_scope!r}")
+        self.pair_loss()
+
+    @property
+    def precision(self) -> str:
+        return "bf16" if self.bf16 else "fp32"
+
+    def pair_loss(self) -> PairLoss:
+        return PairLoss(self.label_smoothing, self.center, self.sum_to_zero)
+
+    def weighting_spec(self) -> WeightingSpec:
+        return WeightingSpec(self.weighting, self.alpha, self.normalization, self.weights)
+
+    def loop_settings(self) -> LoopSettings:
+        return LoopSettings(
+            learning_rate=self.learning_rate,
+            warmup_ratio=self.warmup_ratio,
+            final_learning_rate_share=self.final_learning_rate_share,
+            weight_decay=self.weight_decay,
+            max_grad_norm=self.max_grad_norm,
+            checkpoint_steps=self.save_steps,
+            token_budget=self.token_budget,
+            memory_limit_gib=self.memory_limit_gib,
+            precision=self.precision,
+            keep_last=True,
+        )
+
+    def numbers(self) -> dict[str, Any]:
+        """The settings that a training's numbers depend on."""
+        return {name: value for name, value in asdict(self).items() if name not in _NO_NUMBERS}

@@ -1,0 +1,17 @@
+"""Digests of files and of lists of text: equal inputs, equal name."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def digest(parts: Iterable[str]) -> str:
+    """sha256 over parts; JSON keeps their borders apart."""
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

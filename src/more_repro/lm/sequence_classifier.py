@@ -1,0 +1,59 @@
+"""What a sequence classifier needs to be a reward model: a padding token of its own, and a head drawn by a seed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+# Tokens that vocabularies keep for padding, for tokenizers that name none.
+_PAD_NAMES = ("<|padding|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|reserved_special_token_0|>")
+
+
+def ensure_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    """Give the tokenizer a padding token that ends no text: readers find the last real token by it.
+
+    source: the tokenizer's name, for the message. Raises ValueError where the vocabulary has none.
+    """
+    if tokenizer.pad_token_id not in (None, tokenizer.eos_token_id, tokenizer.bos_token_id):
+        return
+    known = tokenizer.get_vocab()
+    taken = {tokenizer.eos_token, tokenizer.bos_token, None}
+    # unk last: with byte fallback (LLaMA 2) no text is ever read as unk.
+    for name in (*_PAD_NAMES, tokenizer.unk_token):
+        if name in known and name not in taken:
+            tokenizer.pad_token = name
+            return
+    raise ValueError(f"{source}: no token can serve as padding; tried {', '.join(_PAD_NAMES)} and unk")
+
+
+def draw_head(model: PreTrainedModel, seed: int, source: str) -> None:
+    """Put a new head (1, H) into the model, drawn from a generator of this seed alone.
+
+    Its law is the base's own: normal with standard deviation `initializer_range`. source: the base's name, for the
+    message. Raises ValueError when the architecture's head is not a bias-free linear layer named `score`.
+    """
+    head: Any = getattr(model, "score", None)
+    if type(head) is not torch.nn.Linear or getattr(head, "bias", None) is not None:
+        raise ValueError(f"{source}: {type(model).__name__} has no bias-free linear head named 'score'")
+    draw = torch.randn(head.weight.shape, generator=torch.Generator().manual_seed(seed))
+    spread = getattr(model.config.get_text_config(), "initializer_range", 0.02)
+    with torch.no_grad():
+        head.weight.copy_(draw * spread)
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Silence transformers' report of weights that a new head cannot have and a language-model head that goes."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -1,11 +1,16 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from scipy.special import expit
+from scipy.stats import ks_2samp
+from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error
 
 from more_repro.evaluation import ece
-from more_repro.evaluation.accuracy import accuracy_interval, correctness
+from more_repro.evaluation.accuracy import accuracy_interval, clustered_mean, correctness
+from more_repro.evaluation.intervals import mean_interval
 
 
 def symmetrised(margins, n_bins):
@@ -30,6 +35,17 @@ def test_ece_is_torchmetrics_and_symmetrised(calibrated, n_bins, scale):
     for norm, value in (("l1", ece.ece(bins)), ("max", ece.mce(bins))):
         assert value == pytest.approx(float(binary_calibration_error(confidence, right, n_bins, norm)), abs=1e-7)
     assert ece.ece(bins) == pytest.approx(symmetrised(margins, n_bins), abs=1e-12)
+
+
+@pytest.mark.parametrize("n_bins", [4, 10])
+def test_ece_is_that_of_scikit_learns_curve(calibrated, n_bins):
+    margins = calibrated(2354, np.random.default_rng(n_bins), 0.35, 1.4)
+    confidence, right = expit(np.abs(margins)), margins > 0
+    share, mean = calibration_curve(right, confidence, n_bins=n_bins)
+    # The curve leaves empty bins out and returns no counts: ours, of the bins of [0, 1] that have pairs.
+    counts = np.histogram(confidence, np.linspace(0, 1, n_bins + 1))[0]
+    counts = counts[counts > 0]
+    assert ece.ece_of(margins, n_bins) == pytest.approx(counts @ np.abs(share - mean) / margins.size, abs=1e-12)
 
 
 def test_ece_by_hand_with_tie_and_certainty():
@@ -97,11 +113,26 @@ def test_null_gaps_of_parts_add_and_are_unbiased(calibrated):
     np.testing.assert_allclose(gaps.var(axis=0)[5:], variance[5:], rtol=0.12)
 
 
-def test_null_draw_does_not_depend_on_chunks(calibrated, monkeypatch):
-    margins = calibrated(100, np.random.default_rng(1))
-    whole = ece.null_gaps(margins, 10, 50, np.random.default_rng(2))
-    monkeypatch.setattr(ece, "_CHUNK", 300)
-    np.testing.assert_array_equal(whole, ece.null_gaps(margins, 10, 50, np.random.default_rng(2)))
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_poisson_binomial_is_the_enumeration(n):
+    p = np.random.default_rng(n).uniform(0.5, 1, n)
+    expected = np.zeros(n + 1)
+    for right in itertools.product((0, 1), repeat=n):
+        expected[sum(right)] += np.prod(np.where(right, p, 1 - p))
+    np.testing.assert_allclose(ece.poisson_binomials([p])[0], expected, atol=1e-15)
+    several = ece.poisson_binomials([np.ones(n), p, np.full(9, 0.5)])
+    np.testing.assert_allclose(several[0], np.eye(n + 1)[n], atol=1e-15)
+    np.testing.assert_allclose(several[1], expected, atol=1e-15)
+    assert ece.poisson_binomials([]) == []
+
+
+def test_null_ece_has_the_law_of_a_redraw_of_every_pair(calibrated):
+    margins = calibrated(300, np.random.default_rng(1))
+    confidence = expit(np.abs(margins))
+    rng = np.random.default_rng(2)
+    plain = [ece.ece(ece.fold(margins, 10, (rng.random(margins.size) < confidence).astype(float))) for _ in range(2000)]
+    fast = ece.null_ece(ece.null_gaps(margins, 10, 2000, rng), margins.size)
+    assert ks_2samp(plain, fast).pvalue > 0.01
 
 
 def test_all_ties_are_calibrated_and_half_right():
@@ -109,6 +140,13 @@ def test_all_ties_are_calibrated_and_half_right():
     assert (gaps == 0).all()
     assert ece.ece_of(np.zeros(5), 10) == 0
     assert accuracy_interval(np.zeros(5), np.arange(5), 0.95).estimate == 0.5
+
+
+def test_sample_size_alone_makes_small_and_large_sources_incomparable(calibrated):
+    rng = np.random.default_rng(5)
+    floor = {n: ece.null_ece(ece.null_gaps(calibrated(n, rng), 10, 1000, rng), n).mean() for n in (900, 2000, 2350)}
+    assert not ece.comparable(floor[900], floor[2350])
+    assert ece.comparable(floor[2000], floor[2350])
 
 
 @pytest.mark.parametrize(
@@ -147,3 +185,13 @@ def test_accuracy_interval_covers():
         interval = accuracy_interval(margins, np.repeat(np.arange(80), 3), 0.95)
         hits += interval.low <= 0.6114 <= interval.high  # Phi(.4 / sqrt 2)
     assert 0.92 < hits / 400 < 0.98
+
+
+def test_clustered_mean_is_the_t_interval_of_means_of_prompts():
+    values = np.random.default_rng(0).standard_normal(90)
+    alone = clustered_mean(values, np.arange(90), 0.95)
+    expected = mean_interval(values, 0.95)
+    assert (alone.low, alone.high) == pytest.approx((expected.low, expected.high))
+    together = clustered_mean(np.repeat(values, 2), np.repeat(np.arange(90), 2), 0.95)
+    assert (together.low, together.high) == pytest.approx((expected.low, expected.high))
+    assert np.isnan(clustered_mean(values, np.zeros(90, dtype=np.int64), 0.95).low)

@@ -160,7 +160,7 @@ def test_design_joins_and_splits_the_ece(study):
 def test_regression_rows_are_named_once(study, stats):
     table = regression_table(design_table(*study), "this run", stats)
     assert not table.duplicated(["outcome", "term", "method"]).any()
-    assert set(table["term"]) == {"ece", "accuracy", "ece_temperature", "ece_shape"}
+    assert set(table["term"]) == {"ece", "accuracy", "ece_temperature", "ece_shape", "slope"}
     accuracy = table[(table["term"] == "accuracy") & (table["outcome"] == "net_win")].set_index("method")
     assert accuracy.loc[FIXED, "p"] < 1e-3
     assert accuracy.loc[PERMUTATION, "p"] < 0.05

@@ -55,6 +55,24 @@ def test_metrics_row_equals_its_parts(scores, truth, metrics, stats):
     assert row["ece_true"] == pytest.approx(ece.ece_true(margins, test["true_preference"].to_numpy(), 10))
     assert row["pairwise_drift"] == pytest.approx(slope.pairwise_drift(margins, test["shared_margin"].to_numpy()))
     assert row["ece_excess"] == pytest.approx(row["ece"] - row["ece_null_mean"])
+    assert row["log_loss"] == pytest.approx(slope.log_loss(margins).mean())
+    for name in ("log_loss", "brier"):
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    assert row["ece_null_mean"] == pytest.approx(ece.null_mean(margins, 10), abs=0.004)
+    assert row["ece_after_temperature_null_mean"] == pytest.approx(
+        ece.null_mean(margins / row["temperature"], 10), abs=0.004
+    )
+    assert row["ece_p"] < 0.02  # margins doubled
+
+
+def test_small_and_pooled_sets_are_marked_incomparable(metrics):
+    rows = metrics[(metrics["scheme"] == "more") & (metrics["trained_on"] == "mixture")]
+    for _, row in rows.iterrows():
+        same = rows[(rows["base"] == row["base"]) & (rows["seed"] == row["seed"])].set_index("source")["ece_null_mean"]
+        apart = same.index[(same - row["ece_null_mean"]).abs() > ece.NULL_GAP]
+        assert set(filter(None, row["ece_not_beside"].split(", "))) == set(apart)
+    assert rows.loc[rows["source"] == "helpful", "ece_not_beside"].str.contains("all").all()  # 200 pairs against 600
+    assert (metrics.loc[metrics["scheme"] == "length", "ece_not_beside"] == "").all()
 
 
 def test_length_has_accuracy_only_and_sweep_no_temperature(metrics):

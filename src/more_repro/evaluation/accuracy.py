@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from more_repro.evaluation.intervals import Codes, Interval, Vector, wilson
+from more_repro.evaluation.intervals import Codes, Interval, Vector, t_interval, wilson
 
 
 def correctness(margins: Vector) -> Vector:
@@ -24,19 +24,34 @@ def accuracy_interval(margins: Vector, prompts: Codes, confidence: float) -> Int
     return Interval(share, low, high, n=margins.size)
 
 
+def clustered_mean(values: Vector, prompts: Codes, confidence: float) -> Interval:
+    """Mean of values (n,) with a t interval whose error is clustered by prompt. One prompt: no limits."""
+    mean = float(values.mean())
+    error = np.sqrt(clustered_variance(values - mean, prompts)) / values.size
+    return t_interval(mean, float(error), n_clusters(prompts) - 1, confidence, values.size)
+
+
 def clustered_variance(values: Vector, clusters: Codes) -> float:
-    """Variance of the sum of values (n,), drawn by cluster, with the factor G / (G - 1). NaN for one cluster."""
-    codes = np.unique(clusters, return_inverse=True)[1]
-    sums = np.bincount(codes, weights=values)
-    if sums.size < 2:
+    """Variance of the sum of values (n,), drawn by cluster, with the factor G / (G - 1). NaN for one cluster.
+
+    clusters: codes of 0 and above.
+    """
+    groups = n_clusters(clusters)
+    if groups < 2:
         return float("nan")
-    return float(np.square(sums).sum() * sums.size / (sums.size - 1))
+    sums = np.bincount(clusters, weights=values)
+    return float(np.square(sums).sum() * groups / (groups - 1))
+
+
+def n_clusters(clusters: Codes) -> int:
+    """How many different codes (of 0 and above) there are."""
+    return int(np.count_nonzero(np.bincount(clusters)))
 
 
 def _effective_pairs(right: Vector, prompts: Codes) -> float:
     share = right.mean()
     variance = clustered_variance(right - share, prompts) / right.size**2
-    n_prompts = np.unique(prompts).size
+    n_prompts = n_clusters(prompts)
     if not variance > 0:
         return float(n_prompts)
     return float(np.clip(share * (1 - share) / variance, 1.0, right.size))

@@ -10,9 +10,10 @@ from scipy.special import expit
 
 from more_repro import tables
 from more_repro.evaluation import ece, slope
-from more_repro.evaluation.accuracy import accuracy_interval
-from more_repro.evaluation.intervals import NAN
+from more_repro.evaluation.accuracy import accuracy_interval, clustered_mean, n_clusters
+from more_repro.evaluation.intervals import NAN, Vector
 from more_repro.evaluation.randomness import generator
+from more_repro.evaluation.reliability import reliability_rows, tails
 from more_repro.evaluation.scored import Pairs, ScoredModel, pooled, scored_models, test_sources
 from more_repro.params import Stats
 from more_repro.progress import Progress
@@ -49,25 +50,57 @@ def calibration_tables(
     progress = Progress("calibration", len(models), unit="models")
     for entry in models:
         names = {source: (source,) for source in entry.test} | entry.pools(align_sources, sources)
-        gaps = {source: _null(entry.model, source, pairs, stats) for source, pairs in entry.test.items()}
-        heat = slope.temperature(np.concatenate(list(entry.validation.values()) or [np.empty(0)]))
+        heat = _temperature(entry)
+        nulls = {source: _nulls(entry.model, source, pairs, heat, stats) for source, pairs in entry.test.items()}
+        rows = []
         for name, parts in names.items():
             pairs = pooled([entry.test[part] for part in parts])
-            null = np.sum([gaps[part] for part in parts], axis=0)
+            null, cooled = (np.sum([nulls[part][place] for part in parts], axis=0) for place in (0, 1))
             key = _key(entry.model, name)
-            metrics.append(key | _metrics_row(entry.model, pairs, null, heat, stats))
+            rows.append(key | _metrics_row(entry.model, pairs, null, heat, stats) | _cooled(pairs, cooled, heat, stats))
             if entry.model.scheme != LENGTH:
-                bins.extend(key | row for row in _reliability_rows(pairs, null, stats))
+                bins.extend(key | row for row in reliability_rows(pairs, null, stats))
+        metrics.extend(_with_warning(rows))
         progress.step()
     reliability = tables.check(pd.DataFrame(bins), "reliability") if bins else tables.empty("reliability")
     return tables.check(pd.DataFrame(metrics), "metrics"), reliability
 
 
-def _null(model: RewardModelId, source: str, pairs: Pairs, stats: Stats) -> NDArray[np.float64]:
+def _temperature(entry: ScoredModel) -> float:
+    """Fitted on the validation pairs of all sources; NaN where there are none, and for the length rule."""
+    if entry.model.scheme == LENGTH or not entry.validation:
+        return NAN
+    return slope.temperature(np.concatenate(list(entry.validation.values())))
+
+
+def _nulls(
+    model: RewardModelId, source: str, pairs: Pairs, heat: float, stats: Stats
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gaps of the null as the margins are, and after temperature."""
     if model.scheme == LENGTH:
-        return np.zeros((1, stats.bins))
+        return np.zeros((1, stats.bins)), np.zeros((1, stats.bins))
     # Named by model and source: a band does not depend on which other models stand in the table.
-    return ece.null_gaps(pairs.margins, stats.bins, stats.null_draws, generator(stats.seed, model, source))
+    rng = generator(stats.seed, model, source)
+    null = ece.null_gaps(pairs.margins, stats.bins, stats.null_draws, rng)
+    if np.isnan(heat):
+        return null, np.zeros_like(null)
+    return null, ece.null_gaps(pairs.margins / heat, stats.bins, stats.null_draws, rng)
+
+
+def _with_warning(rows: list[Row]) -> list[Row]:
+    """Rows of one model, each with the other sets of pairs whose ECE the number of pairs makes incomparable to its."""
+    means = {str(row["source"]): float(row["ece_null_mean"]) for row in rows}
+    return [
+        row
+        | {
+            "ece_not_beside": ", ".join(
+                other
+                for other, mean in means.items()
+                if not np.isnan(mean) and not ece.comparable(mean, float(row["ece_null_mean"]))
+            )
+        }
+        for row in rows
+    ]
 
 
 def _key(model: RewardModelId, source: str) -> Row:
@@ -82,7 +115,7 @@ def _metrics_row(model: RewardModelId, pairs: Pairs, null: NDArray[np.float64], 
     share = accuracy_interval(margins, pairs.prompts, stats.confidence)
     row: Row = {
         "n_pairs": margins.size,
-        "n_prompts": np.unique(pairs.prompts).size,
+        "n_prompts": n_clusters(pairs.prompts),
         "n_margin_ties": int((margins == 0).sum()),
         "accuracy": share.estimate,
         "accuracy_low": share.low,
@@ -91,20 +124,22 @@ def _metrics_row(model: RewardModelId, pairs: Pairs, null: NDArray[np.float64], 
     }
     if model.scheme == LENGTH:
         return row | dict.fromkeys(_CALIBRATION, NAN)
-    return row | _errors(pairs, null, stats) | _scores(pairs, heat, share.estimate, stats)
+    return row | _errors(pairs, null, stats) | _scores(pairs, share.estimate, stats)
 
 
 def _errors(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> Row:
     folded = ece.fold(pairs.margins, stats.bins)
     error = ece.ece(folded)
     band = ece.null_ece(null, pairs.margins.size)
-    low, high = np.quantile(band, _tails(stats))
+    low, high = np.quantile(band, tails(stats))
     mass, l2 = ece.equal_mass(pairs.margins, stats.bins)
     return {
         "ece": error,
         "ece_null_mean": float(band.mean()),
+        "ece_null_sd": float(band.std()),
         "ece_null_low": float(low),
         "ece_null_high": float(high),
+        "ece_p": _share_above(band, error),
         "ece_excess": error - float(band.mean()),
         "mce": ece.mce(folded),
         "ece_equal_mass": mass,
@@ -113,45 +148,40 @@ def _errors(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> Row:
     }
 
 
-def _scores(pairs: Pairs, heat: float, accuracy: float, stats: Stats) -> Row:
+def _share_above(band: Vector, error: float) -> float:
+    """P of an ECE at least as large under the null, the observed one counted in."""
+    return float((1 + (band >= error - 1e-12).sum()) / (1 + band.size))
+
+
+def _scores(pairs: Pairs, accuracy: float, stats: Stats) -> Row:
     margins = pairs.margins
     fitted = slope.slope_interval(margins, pairs.prompts, stats.confidence)
-    known = not np.isnan(heat)
-    return {
+    proper = {"brier": slope.brier(margins), "log_loss": slope.log_loss(margins)}
+    limits: Row = {}
+    for name, values in proper.items():
+        mean = clustered_mean(values, pairs.prompts, stats.confidence)
+        limits |= {name: mean.estimate, f"{name}_low": mean.low, f"{name}_high": mean.high}
+    return limits | {
         "slope": fitted.estimate,
         "slope_low": fitted.low,
         "slope_high": fitted.high,
-        "brier": slope.brier(margins),
-        "log_loss": slope.log_loss(margins),
         "overconfidence": float(expit(np.abs(margins)).mean()) - accuracy,
-        "temperature": heat,
-        "ece_after_temperature": ece.ece_of(margins / heat, stats.bins) if known else NAN,
-        "log_loss_after_temperature": slope.log_loss(margins / heat) if known else NAN,
         "pairwise_drift": slope.pairwise_drift(margins, pairs.shared_margin),
     }
 
 
-def _reliability_rows(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> list[Row]:
-    folded = ece.fold(pairs.margins, stats.bins)
-    edges = np.linspace(0.0, 1.0, stats.bins + 1)
-    low, high = np.quantile(null, _tails(stats), axis=0)
-    rows = []
-    for number in np.flatnonzero(folded.n_pairs):
-        n = int(folded.n_pairs[number])
-        confidence = folded.confidence[number] / n
-        rows.append(
-            {
-                "bin_low": edges[number],
-                "bin_high": edges[number + 1],
-                "n_pairs": n,
-                "mean_confidence": confidence,
-                "accuracy": folded.correct[number] / n,
-                "null_low": confidence + low[number] / n,
-                "null_high": confidence + high[number] / n,
-            }
-        )
-    return rows
-
-
-def _tails(stats: Stats) -> tuple[float, float]:
-    return (1 - stats.confidence) / 2, (1 + stats.confidence) / 2
+def _cooled(pairs: Pairs, null: NDArray[np.float64], heat: float, stats: Stats) -> Row:
+    """What is left after the temperature, with the null band of the margins that it leaves."""
+    names = [name for name in _CALIBRATION if "temperature" in name]
+    if np.isnan(heat):
+        return dict.fromkeys(names, NAN)
+    band = ece.null_ece(null, pairs.margins.size)
+    low, high = np.quantile(band, tails(stats))
+    return {
+        "temperature": heat,
+        "ece_after_temperature": ece.ece_of(pairs.margins / heat, stats.bins),
+        "ece_after_temperature_null_mean": float(band.mean()),
+        "ece_after_temperature_null_low": float(low),
+        "ece_after_temperature_null_high": float(high),
+        "log_loss_after_temperature": float(slope.log_loss(pairs.margins / heat).mean()),
+    }

@@ -12,19 +12,24 @@ PERPLEXITY = "perplexity_"  # of the aligned policy on chosen responses, by sour
 OPPONENT = "untuned"
 MAIN = ("ece", "accuracy")
 SPLIT = ("ece_temperature", "ece_shape", "accuracy")  # best-of-n cannot see the first: its coefficient should be 0
+SLOPE = ("slope", "accuracy")
+HALVES = (("ece_first_half", "accuracy_second_half"), ("ece_second_half", "accuracy_first_half"))  # share no noise
 
 
-def design_table(metrics: pd.DataFrame, win_rates: pd.DataFrame, perplexity: pd.DataFrame) -> pd.DataFrame:
-    """[MODEL_KEY, group, ece, ece_temperature, ece_shape, accuracy, net_win, perplexity_<source>...].
+def design_table(
+    metrics: pd.DataFrame, win_rates: pd.DataFrame, perplexity: pd.DataFrame, halves: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """[MODEL_KEY, group, ece, ece_null_sd, ece_temperature, ece_shape, slope, accuracy, net_win, perplexity_...].
 
     ece and accuracy on the source "align"; ece_shape is what is left after the temperature fitted on validation pairs,
-    ece_temperature what that temperature removes. group: base and regime. Policies without a reward model are left out.
+    ece_temperature what that temperature removes. halves: table of `half_table`, its columns join. group: base and
+    regime. Policies without a reward model are left out.
     Raises ValueError: a policy whose reward model has no metrics on "align".
     """
     keys = list(MODEL_KEY)
     metrics = tables.check(metrics, "metrics")
     win_rates, perplexity = tables.check(win_rates, "win_rates"), tables.check(perplexity, "perplexity")
-    measured = metrics.loc[metrics["source"] == ALIGN, [*keys, "ece", "ece_after_temperature", "accuracy"]]
+    measured = metrics.loc[metrics["source"] == ALIGN, _measured(keys)]
     against = (win_rates["opponent"] == OPPONENT) & (win_rates["source"] == ALL) & (win_rates["base"] != "none")
     wins = win_rates.loc[against, [*keys, "net"]].rename(columns={"net": NET_WIN})
     table = wins.merge(measured, on=keys, how="left", validate="one_to_one", indicator=True)
@@ -36,11 +41,17 @@ def design_table(metrics: pd.DataFrame, win_rates: pd.DataFrame, perplexity: pd.
         column = perplexity.loc[perplexity["source"] == source, [*keys, "perplexity"]]
         column = column[column["base"] != "none"].rename(columns={"perplexity": PERPLEXITY + source})
         table = table.merge(column, on=keys, how="left", validate="one_to_one")
+    if halves is not None:
+        table = table.merge(halves, on=keys, how="left", validate="one_to_one")
     return table.drop(columns="_merge").assign(
         group=table["base"] + "/" + table["regime"],
         ece_shape=table["ece_after_temperature"],
         ece_temperature=table["ece"] - table["ece_after_temperature"],
     )
+
+
+def _measured(keys: list[str]) -> list[str]:
+    return [*keys, "ece", "ece_null_sd", "ece_after_temperature", "slope", "accuracy"]
 
 
 def published_design() -> pd.DataFrame:

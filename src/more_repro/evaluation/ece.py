@@ -5,6 +5,7 @@ on [0.5, 1]. For even M this is the two-sided ECE of the paper's code. A tie has
 adds to n and to no gap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.special import expit
 from more_repro.evaluation.accuracy import correctness
 from more_repro.evaluation.intervals import NAN, Codes, Vector
 
-_CHUNK = 1 << 20  # uniforms held at once; the stream, and so every number, does not depend on it
+NULL_GAP = 0.005  # the smallest ECE difference of interest: nulls further apart make two ECEs incomparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +104,65 @@ def null_gaps(margins: Vector, n_bins: int, draws: int, rng: np.random.Generator
     """Gaps (draws, M) of a calibrated model: correct ~ Bernoulli(confidence), confidence as it is.
 
     ECE of draw r = |gaps[r]|.sum() / n. Gaps of disjoint sets of pairs add, which gives the pools their null for free.
-    Uniforms are float32: a confidence is rounded by less than 6e-8.
+    A bin's number of right pairs is drawn from its exact (Poisson-binomial) law: the law of a redraw of every pair, at
+    a fraction of the time.
     """
+    uniform = rng.random((draws, n_bins))
+    gaps = np.zeros((draws, n_bins))
+    parts = _by_bin(margins, n_bins)
+    for (number, inside), law in zip(parts.items(), poisson_binomials(list(parts.values())), strict=True):
+        # The sum of the probabilities may end below 1 by rounding; a draw beyond it is the largest count.
+        hits = np.minimum(np.searchsorted(np.cumsum(law), uniform[:, number], side="right"), inside.size)
+        gaps[:, number] = hits - inside.sum()
+    return gaps
+
+
+def _by_bin(margins: Vector, n_bins: int) -> dict[int, Vector]:
+    """Confidences of the bins that have pairs; ties, which add no gap, left out."""
     confidence = expit(np.abs(margins[margins != 0]))
     codes = bin_of(confidence, n_bins)
-    order = np.argsort(codes, kind="stable")
-    threshold = confidence[order].astype(np.float32)
-    ends = np.searchsorted(codes[order], np.arange(n_bins + 1))
-    expected = np.bincount(codes, weights=confidence, minlength=n_bins)
-    gaps = np.zeros((draws, n_bins))
-    step = max(1, _CHUNK // max(threshold.size, 1))
-    for first in range(0, draws, step):
-        last = min(first + step, draws)
-        hits = (rng.random((last - first, threshold.size), dtype=np.float32) < threshold).view(np.uint8)
-        for number in np.flatnonzero(np.diff(ends)):
-            part = hits[:, ends[number] : ends[number + 1]]
-            gaps[first:last, number] = part.sum(axis=1, dtype=np.int32) - expected[number]
-    return gaps
+    ordered = confidence[np.argsort(codes, kind="stable")]
+    ends = np.cumsum(np.bincount(codes, minlength=n_bins))
+    parts = np.split(ordered, ends[:-1])
+    return {number: part for number, part in enumerate(parts) if part.size}
+
+
+def poisson_binomials(probabilities: Sequence[Vector]) -> list[Vector]:
+    """P(0), ..., P(n) (n + 1,) of the sum of independent Bernoulli draws, for each set of probabilities (n,).
+
+    Convolved two by two, all sets at once, so n log^2 n operations of the largest.
+    """
+    if not probabilities:
+        return []
+    size = 1 << (max(one.size for one in probabilities) - 1).bit_length()
+    padded = np.zeros((len(probabilities), size))
+    for row, one in zip(padded, probabilities, strict=True):
+        row[: one.size] = one
+    laws = np.stack([1 - padded, padded], axis=-1)
+    while laws.shape[1] > 1:
+        width = 2 * laws.shape[2] - 1
+        spectrum = np.fft.rfft(laws, 1 << (width - 1).bit_length())
+        laws = np.fft.irfft(spectrum[:, ::2] * spectrum[:, 1::2])[..., :width]
+    return [np.maximum(law[0, : one.size + 1], 0.0) for law, one in zip(laws, probabilities, strict=True)]
+
+
+def null_mean(margins: Vector, n_bins: int) -> float:
+    """Expected ECE of a calibrated model with these confidences, exact. margins (n,)."""
+    parts = list(_by_bin(margins, n_bins).values())
+    total = 0.0
+    for inside, law in zip(parts, poisson_binomials(parts), strict=True):
+        total += float(law @ np.abs(np.arange(inside.size + 1) - inside.sum()))
+    return total / margins.size
 
 
 def null_ece(gaps: NDArray[np.float64], n_pairs: int) -> Vector:
     """ECE of each draw (draws,) from its gaps (draws, M)."""
     return np.abs(gaps).sum(axis=1) / n_pairs
+
+
+def comparable(null_mean: float, other: float) -> bool:
+    """Whether two ECEs may be set side by side: sample size alone puts them at most NULL_GAP apart."""
+    return abs(null_mean - other) <= NULL_GAP
 
 
 def _refuse(margins: Vector, n_bins: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 Vector = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -30,9 +30,9 @@ def t_interval(estimate: float, error: float, df: float, confidence: float, n: i
     """Student interval and two-sided p; without degrees of freedom or with a NaN error only the estimate stays."""
     if df <= 0 or not np.isfinite(error) or not np.isfinite(estimate):
         return Interval(estimate, n=n)
-    half = float(stats.t.ppf(0.5 + confidence / 2, df)) * error
+    half = float(special.stdtrit(df, 0.5 + confidence / 2)) * error
     certain = 1.0 if estimate == 0 else 0.0  # no spread at all
-    p = float(2 * stats.t.sf(abs(estimate) / error, df)) if error > 0 else certain
+    p = float(2 * special.stdtr(df, -abs(estimate) / error)) if error > 0 else certain
     return Interval(estimate, estimate - half, estimate + half, p, n)
 
 
@@ -63,9 +63,14 @@ def stratified_mean(values: ArrayLike, strata: Sequence[object], confidence: flo
     return t_interval(float(means.mean()), float(error), df, confidence, array.size)
 
 
+def normal_quantile(confidence: float) -> float:
+    """Half-width of the middle `confidence` of a standard normal."""
+    return float(special.ndtri(0.5 + confidence / 2))
+
+
 def wilson(share: float, n: float, confidence: float) -> tuple[float, float]:
     """Wilson's score interval of a share among n (possibly an effective n); stays in [0, 1]."""
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = normal_quantile(confidence)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(max(share * (1 - share), 0.0) / n + z * z / (4 * n * n)))
     return max(0.0, centre - half), min(1.0, centre + half)

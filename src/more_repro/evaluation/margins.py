@@ -18,8 +18,8 @@ WHISKER = 1.5  # interquartile ranges
 
 
 def shown(models: Sequence[ScoredModel], trained_on: Sequence[str]) -> list[ScoredModel]:
-    """The models trained on one of `trained_on` ("mixture", source names)."""
-    return [entry for entry in models if entry.model.trained_on in trained_on]
+    """The models trained on one of `trained_on` ("mixture", source names, "none" for raw heads); no length rule."""
+    return [entry for entry in models if entry.model.trained_on in trained_on and entry.model.scheme != "length"]
 
 
 def margin_boxes(models: Sequence[ScoredModel], trained_on: Sequence[str]) -> pd.DataFrame:

@@ -7,8 +7,9 @@ import pandas as pd
 
 from more_repro import tables
 from more_repro.evaluation import within
-from more_repro.evaluation.design import MAIN, SPLIT, outcomes
-from more_repro.evaluation.intervals import Interval, Vector
+from more_repro.evaluation.design import HALVES, MAIN, SLOPE, SPLIT, outcomes
+from more_repro.evaluation.intervals import NAN, Interval, Vector, holm
+from more_repro.evaluation.noisy import corrected
 from more_repro.evaluation.permutation import freedman_lane, group_permutations
 from more_repro.evaluation.randomness import generator
 from more_repro.evaluation.sensitivity import mundlak, pooled_ols
@@ -19,6 +20,8 @@ FIXED = "fixed effects, t"
 HC3 = "fixed effects, HC3"
 CRV3 = "fixed effects, CRV3 jackknife"
 SCHEMES = "fixed effects and scheme effects, t"
+SEEDS = "fixed effects and seed effects, t"
+NOISY = "fixed effects, errors in variables"
 MUNDLAK = "Mundlak mixed model"
 NAIVE = "pooled OLS, naive"
 FEW = 12  # reward models below which a regression only describes
@@ -27,20 +30,26 @@ FEW = 12  # reward models below which a regression only describes
 def regression_table(design: pd.DataFrame, data: str, stats: Stats) -> pd.DataFrame:
     """Rows of table "regression" for every outcome of a design (see `design_table`), terms by all methods.
 
-    Two models per outcome: ece + accuracy, and, where the design has it, ece_temperature + ece_shape + accuracy (its
-    accuracy is not shown again). Slopes are in the outcome's unit per 1.0 of the term. Rows with a missing value are
-    dropped and counted in the note.
+    Models per outcome: ece + accuracy, and, where the design has their columns, ece_temperature + ece_shape + accuracy,
+    slope + accuracy, and ECE of one half of the pairs + accuracy of the other (accuracy is shown of the first alone,
+    the last two by fewer methods). Slopes are in the outcome's unit per 1.0 of the term. Rows with a missing value are
+    dropped and counted in the note. p_holm: the primary p over the outcomes, for each term.
     """
     rows: list[dict[str, Any]] = []
     for outcome in outcomes(design):
-        for terms in (MAIN, SPLIT):
+        for terms in (MAIN, SPLIT, SLOPE, *HALVES):
             if not set(terms) <= set(design.columns):
                 continue
             shown = terms if terms == MAIN else terms[:-1]
             for one in _model_rows(design, outcome, terms, stats):
                 if one["term"] in shown:
                     rows.append({"data": data, "outcome": outcome} | one)
-    return tables.check(pd.DataFrame(rows), "regression") if rows else tables.empty("regression")
+    if not rows:
+        return tables.empty("regression")
+    table = pd.DataFrame(rows).assign(p_holm=NAN)
+    for _, index in table[table["method"] == PERMUTATION].groupby("term").groups.items():
+        table.loc[index, "p_holm"] = holm(table.loc[index, "p"])
+    return tables.check(table, "regression")
 
 
 def _model_rows(design: pd.DataFrame, outcome: str, terms: tuple[str, ...], stats: Stats) -> list[dict[str, Any]]:
@@ -50,13 +59,22 @@ def _model_rows(design: pd.DataFrame, outcome: str, terms: tuple[str, ...], stat
     if n < len(design):
         basics.append(f"{len(design) - n} rows without a value dropped")
     rows = []
-    for term in range(len(terms)):
+    for term, name in enumerate(terms):
+        inflation = _inflation(complete, terms, term)
+        own = ["placebo: best-of-n cannot see it"] if name == "ece_temperature" else []
         for method, (interval, note) in _methods(complete, outcome, terms, term, stats).items():
             rows.append(
-                {"term": terms[term], "method": method, **interval.columns(), "p": interval.p, "n": n}
-                | {"n_groups": complete["group"].nunique(), "note": "; ".join([*filter(None, [note]), *basics])}
+                {"term": name, "method": method, **interval.columns(), "p": interval.p, "n": n, "vif": inflation}
+                | {"n_groups": complete["group"].nunique(), "note": "; ".join([*filter(None, [note]), *own, *basics])}
             )
     return rows
+
+
+def _inflation(table: pd.DataFrame, terms: tuple[str, ...], term: int) -> float:
+    if table.empty:
+        return NAN
+    data = within.demeaned(np.zeros(len(table)), table[list(terms)].to_numpy(np.float64), list(table["group"]))
+    return within.vif(data, term) if data.solvable else NAN
 
 
 def _methods(
@@ -72,15 +90,25 @@ def _methods(
     if not data.solvable:
         return {PERMUTATION: (none, "terms do not vary within groups, or are collinear there"), NAIVE: naive}
     fixed = within.t_test(data, term, stats.confidence)
-    return {
+    found = {
         PERMUTATION: _primary(data, term, fixed, stats),
         FIXED: (fixed, "" if data.df > 0 else "no degree of freedom left"),
         HC3: _noted(within.hc3(data, term, stats.confidence), "a row with leverage one"),
+        SCHEMES: _with_effects(table, "scheme", y, x, term, stats),
+    }
+    if terms not in (MAIN, SPLIT):
+        return found
+    found |= {
         CRV3: _noted(within.jackknife(data, term, stats.confidence), "one group, or undetermined without one"),
-        SCHEMES: _with_schemes(table, y, x, term, stats),
         MUNDLAK: mundlak(y, x, data.groups, term, stats.confidence),
         NAIVE: naive,
     }
+    if "seed" in table.columns:
+        found[SEEDS] = _with_effects(table, "seed", y, x, term, stats)
+    if terms[term] == "ece" and "ece_null_sd" in table.columns:
+        noise = np.square(table["ece_null_sd"].to_numpy(np.float64))
+        found[NOISY] = corrected(data, noise, term, stats.confidence)
+    return found
 
 
 def _primary(data: within.Within, term: int, fixed: Interval, stats: Stats) -> tuple[Interval, str]:
@@ -90,11 +118,14 @@ def _primary(data: within.Within, term: int, fixed: Interval, stats: Stats) -> t
     return Interval(fixed.estimate, fixed.low, fixed.high, p, fixed.n), note
 
 
-def _with_schemes(table: pd.DataFrame, y: Vector, x: within.Matrix, term: int, stats: Stats) -> tuple[Interval, str]:
-    dummies = pd.get_dummies(table["scheme"], drop_first=True).to_numpy(np.float64)
+def _with_effects(
+    table: pd.DataFrame, column: str, y: Vector, x: within.Matrix, term: int, stats: Stats
+) -> tuple[Interval, str]:
+    """Fixed effects of groups and of another column (scheme, seed)."""
+    dummies = pd.get_dummies(table[column], drop_first=True).to_numpy(np.float64)
     data = within.demeaned(y, np.column_stack([x, dummies]), list(table["group"]))
     if not data.solvable:
-        return within.undetermined(y.size), "collinear with the schemes"
+        return within.undetermined(y.size), f"collinear with the {column}s"
     if data.df <= 0:
         return within.undetermined(y.size), "no degree of freedom left"
     return within.t_test(data, term, stats.confidence), ""

@@ -20,11 +20,12 @@ _KEY = [*MODEL_KEY, "split", "source", "pair_id"]
 class Pairs:
     """Test pairs of one source, arrays (n,).
 
-    margins: reward of chosen minus rejected. prompts: code of the prompt, equal over sources and models.
-    true_preference, shared_margin: NaN where the world is not known.
+    margins: reward of chosen minus rejected. ids, prompts: codes of the pair and its prompt, equal over sources and
+    models of one table. true_preference, shared_margin: NaN where the world is not known.
     """
 
     margins: Vector
+    ids: Codes
     prompts: Codes
     true_preference: Vector
     shared_margin: Vector
@@ -46,6 +47,7 @@ def pooled(parts: Sequence[Pairs]) -> Pairs:
     """Several sources' pairs as one."""
     return Pairs(
         np.concatenate([part.margins for part in parts]),
+        np.concatenate([part.ids for part in parts]),
         np.concatenate([part.prompts for part in parts]),
         np.concatenate([part.true_preference for part in parts]),
         np.concatenate([part.shared_margin for part in parts]),
@@ -84,7 +86,8 @@ def scored_models(scores: pd.DataFrame, truth: pd.DataFrame | None = None) -> li
         entry = found.setdefault(int(model_code[rows[0]]), ScoredModel(key))
         source = str(sources[source_code[rows[0]]])
         if is_test[rows[0]]:
-            entry.test[source] = Pairs(margins[rows], prompts[rows], *(column[pair_code[rows]] for column in known))
+            truths = (column[pair_code[rows]] for column in known)
+            entry.test[source] = Pairs(margins[rows], pair_code[rows].astype(np.int64), prompts[rows], *truths)
         else:
             entry.validation[source] = margins[rows]
     return [entry for _, entry in sorted(found.items()) if entry.test]

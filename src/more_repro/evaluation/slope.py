@@ -1,11 +1,10 @@
 """Calibration slope, temperature and proper scores of margins."""
 
 import numpy as np
-from scipy import stats
 from scipy.special import expit
 
 from more_repro.evaluation.accuracy import clustered_variance
-from more_repro.evaluation.intervals import NAN, Codes, Interval, Vector
+from more_repro.evaluation.intervals import NAN, Codes, Interval, Vector, normal_quantile
 
 _STEPS = 200
 
@@ -44,7 +43,7 @@ def slope_interval(margins: Vector, prompts: Codes, confidence: float) -> Interv
     miss = expit(-b * margins)
     information = float(np.square(margins) @ (miss * (1 - miss)))
     error = np.sqrt(clustered_variance(margins * miss, prompts)) / information
-    half = float(stats.norm.ppf(0.5 + confidence / 2)) * float(error)
+    half = normal_quantile(confidence) * float(error)
     return Interval(b, b - half, b + half, n=margins.size)
 
 
@@ -54,14 +53,14 @@ def temperature(margins: Vector) -> float:
     return 1.0 / b if b > 0 else NAN
 
 
-def brier(margins: Vector) -> float:
-    """Mean of (1 - p)^2 with p = sigmoid(margin): the same for both orders of a pair."""
-    return float(np.square(expit(-margins)).mean())
+def brier(margins: Vector) -> Vector:
+    """(1 - p)^2 of each pair, p = sigmoid(margin): the same for both orders of a pair. (n,) -> (n,)"""
+    return np.asarray(np.square(expit(-margins)), dtype=np.float64)
 
 
-def log_loss(margins: Vector) -> float:
-    """Mean of -log sigmoid(margin), in nats."""
-    return float(np.logaddexp(0.0, -margins).mean())
+def log_loss(margins: Vector) -> Vector:
+    """-log sigmoid(margin) of each pair, in nats. (n,) -> (n,)"""
+    return np.asarray(np.logaddexp(0.0, -margins), dtype=np.float64)
 
 
 def pairwise_drift(margins: Vector, shared_margin: Vector) -> float:

@@ -5,10 +5,17 @@ import pandas as pd
 from more_repro import tables
 from more_repro.evaluation.calibration import calibration_tables
 from more_repro.evaluation.comparisons import comparisons
+from more_repro.evaluation.controls import control_schemes, controls_table
 from more_repro.evaluation.design import design_table, published_design
+from more_repro.evaluation.halves import half_table
+from more_repro.evaluation.influence import influence_table
+from more_repro.evaluation.length import length_bias
 from more_repro.evaluation.margins import margin_boxes, margin_histogram, outliers
+from more_repro.evaluation.paired import paired_table
 from more_repro.evaluation.placebo import placebo_table
 from more_repro.evaluation.power import power_curve
+from more_repro.evaluation.published_checks import published_checks
+from more_repro.evaluation.published_noise import published_noise
 from more_repro.evaluation.regression import regression_table
 from more_repro.evaluation.scored import scored_models
 from more_repro.evaluation.summaries import seed_summary
@@ -16,26 +23,32 @@ from more_repro.params import Params
 
 THIS_RUN = "this run"
 PUBLISHED = "published"
+RAW = "none"  # trained_on of raw heads
 
 
 def evaluate_all(params: Params, scores: pd.DataFrame, truth: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
-    """Tables metrics, reliability, margin_boxes, margin_histogram, outliers, seed_summary, comparisons.
+    """Tables metrics, reliability, margin_boxes, margin_histogram, outliers, seed_summary, comparisons, controls,
+    paired, length_bias.
 
     scores: the scores tables of all bases, one below the other. truth: [pair_id, true_preference, shared_margin] of the
-    test pairs. Distributions of margins are of the models trained on the mixture or on one source (not of raw heads,
-    the length rule or the sweep over K).
+    test pairs. Distributions of margins are of raw heads and of the models trained on the mixture or on one source (not
+    of the length rule or the sweep over K); outliers are of the latter only, as in the paper.
     """
+    controls = control_schemes(params.schemes)
     models = scored_models(scores, truth)
     metrics, reliability = calibration_tables(models, params.stats, params.align.sources)
     trained_on = ("mixture", *params.sources)
     return {
         "metrics": metrics,
         "reliability": reliability,
-        "margin_boxes": margin_boxes(models, trained_on),
-        "margin_histogram": margin_histogram(models, trained_on),
+        "margin_boxes": margin_boxes(models, (*trained_on, RAW)),
+        "margin_histogram": margin_histogram(models, (*trained_on, RAW)),
         "outliers": outliers(models, trained_on, params.stats),
         "seed_summary": seed_summary(metrics, params.stats),
-        "comparisons": comparisons(metrics, params.stats),
+        "comparisons": comparisons(metrics, params.stats, controls),
+        "controls": controls_table(metrics, params.stats, controls),
+        "paired": paired_table(models, params.stats, params.align.sources),
+        "length_bias": length_bias(models, params.stats, params.align.sources),
     }
 
 
@@ -47,20 +60,28 @@ def regress_all(
     rewards: pd.DataFrame,
     scores: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
-    """Tables regression, power, placebo.
+    """Tables regression, influence, power, placebo, published_noise, published_checks.
 
     regression: each regime within base ("this run: <regime>"), all regimes within base and regime ("this run"), and the
-    paper's six points ("published"). power: of the analysis of all regimes. rewards: [MODEL_KEY, prompt_id, number,
-    reward] of the samples of the align stage; scores: as for `evaluate_all`.
+    paper's six points ("published"). influence: of "this run" and "published". power: of the analysis of all regimes.
+    rewards: [MODEL_KEY, prompt_id, number, reward] of the samples of the align stage; scores: as for `evaluate_all`.
     """
     stats = params.stats
-    design = design_table(metrics, win_rates, perplexity)
+    design = design_table(
+        metrics, win_rates, perplexity, half_table(scored_models(scores), stats, params.align.sources)
+    )
     parts = [regression_table(design, THIS_RUN, stats)]
     for regime, rows in design.groupby("regime", sort=True):
         parts.append(regression_table(rows, f"{THIS_RUN}: {regime}", stats))
     parts.append(regression_table(published_design(), PUBLISHED, stats))
     return {
         "regression": tables.check(pd.concat([part for part in parts if len(part)]), "regression"),
+        "influence": pd.concat(
+            [influence_table(design, THIS_RUN, stats), influence_table(published_design(), PUBLISHED, stats)],
+            ignore_index=True,
+        ),
         "power": power_curve(design, stats),
         "placebo": placebo_table(rewards, scores, stats, params.align.sources),
+        "published_noise": published_noise(stats),
+        "published_checks": published_checks(stats),
     }

@@ -38,9 +38,14 @@ def per_seed(metrics: pd.DataFrame) -> pd.DataFrame:
     plain = long[~long["source"].isin(POOLS)]
     by_model = plain.groupby([*MODEL_KEY, "metric"], sort=True)
     means = by_model.agg(
-        n_sources=("source", "size"), n_pairs=("n_pairs", "sum"), value=("value", lambda v: v.mean(skipna=False))
+        n_sources=("source", "size"), n_known=("value", "count"), n_pairs=("n_pairs", "sum"), value=("value", "mean")
     ).reset_index()
-    means = means[means["n_sources"] == plain["source"].nunique()].drop(columns="n_sources").assign(source=MEAN)
+    means["value"] = means["value"].where(means["n_known"] == means["n_sources"])
+    means = (
+        means[means["n_sources"] == plain["source"].nunique()]
+        .drop(columns=["n_sources", "n_known"])
+        .assign(source=MEAN)
+    )
     return pd.concat([long, means], ignore_index=True)[[*MODEL_KEY, "source", "metric", "value", "n_pairs"]]
 
 

@@ -76,8 +76,7 @@ def hc3(data: Within, term: int, confidence: float) -> Interval:
     """Fixed effects with HC3 errors and t on n - G - p df. NaN limits where a row has leverage one."""
     beta = coefficients(data)
     bread = np.linalg.inv(data.x.T @ data.x)
-    # Leverage in the model with dummies: that of the demeaned terms plus 1 / group size.
-    leverage = np.einsum("ij,jk,ik->i", data.x, bread, data.x) + 1 / np.bincount(data.groups)[data.groups]
+    leverage = leverages(data)
     inside = leverage < 1 - 1e-9
     # A group of one row fits itself: its demeaned terms are zero and add nothing.
     if not (inside | (np.abs(data.x).max(axis=1) == 0)).all():
@@ -107,6 +106,22 @@ def jackknife(data: Within, term: int, confidence: float) -> Interval:
     factor = (data.n_groups - 1) / data.n_groups
     error = np.sqrt(factor * np.square(np.array(left_out) - beta[term]).sum())
     return t_interval(float(beta[term]), float(error), data.n_groups - 1, confidence, data.y.size)
+
+
+def vif(data: Within, term: int) -> float:
+    """Variance inflation of one term by the others, within groups: 1 / (1 - R squared). 1 where it stands alone."""
+    own, others = data.x[:, term], np.delete(data.x, term, axis=1)
+    if not others.shape[1]:
+        return 1.0
+    left = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+    return float(own @ own / (left @ left)) if left @ left > 0 else float("inf")
+
+
+def leverages(data: Within) -> Vector:
+    """Leverage (n,) of each row in the model with group dummies: that of the demeaned terms plus 1 / group size."""
+    bread = np.linalg.inv(data.x.T @ data.x)
+    own = np.einsum("ij,jk,ik->i", data.x, bread, data.x)
+    return np.asarray(own + 1 / np.bincount(data.groups)[data.groups], dtype=np.float64)
 
 
 def undetermined(n: int) -> Interval:

@@ -40,8 +40,8 @@ $(STAMP): requirements.lock pyproject.toml
 doctor: env  ## machine, packages and caches in one table
 	@$(NB) doctor
 
-use: env  ## make a preset active: make use PROFILE=tiny|small|paper|own (FORCE=1 drops edits)
-	@$(NB) use $(or $(PROFILE),$(error which one? make use PROFILE=tiny|small|paper|own)) $(if $(FORCE),--force)
+use: env  ## make a preset active: make use PROFILE=tiny|small|study|paper|own (FORCE=1 drops edits)
+	@$(NB) use $(or $(PROFILE),$(error which one? make use PROFILE=tiny|small|study|paper|own)) $(if $(FORCE),--force)
 
 lock:  ## write requirements.lock from the present environment
 	@$(NB) lock

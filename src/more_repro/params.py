@@ -158,6 +158,8 @@ class Stats(Section):
 
 class Report(Section):
     title: str
+    # Where the page that people read goes; git tracks it.
+    folder: Annotated[str, StringConstraints(pattern=r"^reports(/[a-z0-9][a-z0-9_-]{0,63})?$")]
     regime: Name  # the regime shown in the paper's own tables and figures
 
 

@@ -75,11 +75,6 @@ class Paths:
     def report(self) -> Path:
         return self.data / "report"
 
-    @property
-    def published(self) -> Path:
-        """What people read; tracked by git."""
-        return self.root / "reports"
-
 
 def stage_names(params: Params) -> tuple[str, ...]:
     """Every notebook stage that the params ask for, in the pipeline's order; never read from the disk."""

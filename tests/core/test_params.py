@@ -40,7 +40,7 @@ def test_every_preset_loads_and_names_itself(path: Path) -> None:
 
 def test_presets_have_one_key_tree() -> None:
     trees = [key_tree(yaml.safe_load(path.read_text())) for path in PRESETS]
-    assert len(PRESETS) == 4
+    assert len(PRESETS) == 5
     assert all(tree == trees[0] for tree in trees)
 
 

@@ -56,7 +56,7 @@ def test_edits_are_not_lost(project: Path) -> None:
 
 
 def test_an_unknown_preset_is_named_with_the_known_ones(project: Path) -> None:
-    with pytest.raises(ValueError, match="no preset 'tiney'; there are own, paper, small, tiny"):
+    with pytest.raises(ValueError, match="no preset 'tiney'; there are own, paper, small, study, tiny"):
         use_preset("tiney", force=False, root=project)
 
 

@@ -1,4 +1,4 @@
-"""The publish stage: copies the report and the notebooks' pages to reports/, which git tracks.
+"""The publish stage: copies the report and the notebooks' pages to report.folder, which git tracks.
 
 The only stage whose outputs DVC does not cache, and so the only one that computes nothing.
 """
@@ -14,20 +14,21 @@ PUBLISHED = ("index.html", "summary.json", "tables", "figures", "notebooks")
 
 
 def publish(params: Params, paths: Paths) -> None:
-    """Replace what reports/ holds by this profile's report; other files in reports/ are left alone.
+    """Replace what report.folder holds by this profile's report; other files there are left alone.
 
     Pages of stages that the params no longer ask for stay behind in data/ and are not copied.
     """
-    paths.published.mkdir(parents=True, exist_ok=True)
+    published = paths.root / params.report.folder
+    published.mkdir(parents=True, exist_ok=True)
     for name in PUBLISHED:
-        _remove(paths.published / name)
+        _remove(published / name)
     for item in sorted(paths.report.iterdir()):
-        target = paths.published / item.name
+        target = published / item.name
         if item.is_dir():
             shutil.copytree(item, target, copy_function=shutil.copyfile)
         else:
             shutil.copyfile(item, target)
-    pages = paths.published / "notebooks"
+    pages = published / "notebooks"
     pages.mkdir(exist_ok=True)
     for stage in stage_names(params):
         shutil.copyfile(paths.html(stage), pages / f"{stage}.html")

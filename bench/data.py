@@ -2,9 +2,9 @@
 
 Each stage runs in a process of its own, as in the pipeline; its time holds the start of Python and the imports, its
 memory the workers (resident pages, those that processes share counted once for each). The files are written before
-the clock starts. The last line is one JSON object; read_ratio_vs_datasets is our time to take every raw row of every
-file, checked, as Python objects, divided by the time that `datasets` needs for the same files and rows with an empty
-cache: below 1 we are faster.
+the clock starts. The last line is one JSON object; read_ratio_vs_datasets is our speed in taking every raw row of
+every file, checked, as Python objects, over that of `datasets` with the same files and rows and an empty cache: above
+1 we are faster.
 """
 
 import argparse
@@ -131,7 +131,7 @@ def measure(folder: Path, n_pairs: int, n_test: int, repeats: int) -> dict[str, 
         raise RuntimeError(f"the two readers found different numbers of rows: {sorted(rows)}")
     for reader, times in reads.items():
         print(f"reading, {reader}: {', '.join(f'{time:.2f}' for time in times)} s", flush=True)
-    ratios = [ours / theirs for ours, theirs in zip(*reads.values(), strict=True)]
+    ratios = [theirs / ours for ours, theirs in zip(*reads.values(), strict=True)]
     return {
         "seconds": round(sum(done.seconds for done in stages), 1),
         "peak_mib": round(max(done.peak_mib for done in stages)),

@@ -37,7 +37,14 @@ def code_digest(modules: Iterable[Path]) -> str:
 
     A comment, a docstring or a blank line changes nothing. File names count, folders above the package do not.
     """
-    lines = []
+    lines = [f"{name} {digest}" for name, digest in module_digests(modules).items()]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def module_digests(modules: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of what each file does, under its name in the package, sorted; see `code_digest`. Inert files are left
+    out."""
+    digests = {}
     for path in modules:
         if path.suffix == ".py":
             if is_inert(path):
@@ -45,8 +52,8 @@ def code_digest(modules: Iterable[Path]) -> str:
             content = ast.dump(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode()
         else:
             content = path.read_bytes()
-        lines.append(f"{_name_in_package(path)} {hashlib.sha256(content).hexdigest()}")
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        digests[_name_in_package(path)] = hashlib.sha256(content).hexdigest()
+    return dict(sorted(digests.items()))
 
 
 def is_inert(path: Path) -> bool:

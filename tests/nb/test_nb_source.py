@@ -144,3 +144,26 @@ def test_scrubbing_leaves_nothing_that_differs_between_runs(tmp_path: Path) -> N
     for volatile in ("2020", "12:00", "0x7f3a", "papermill", "duration"):
         assert volatile not in text
     assert '"ab"' in text
+
+
+def test_digest_sees_what_modules_do_and_not_what_they_say(tmp_path: Path) -> None:
+    package = tmp_path / "more_repro"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "low.py").write_text("x = 1\n")
+    (package / "other.py").write_text("x = 1\n")
+    tiny.write(tmp_path / "one.ipynb", "import more_repro.low")
+    before = digest(tmp_path / "one.ipynb", package)
+    assert list(before["modules"]) == ["more_repro/low.py"]
+    (package / "low.py").write_text("x = 1  # said\n")
+    (package / "other.py").write_text("x = 2\n")
+    assert digest(tmp_path / "one.ipynb", package) == before
+    (package / "low.py").write_text("x = 2\n")
+    assert digest(tmp_path / "one.ipynb", package)["sha256"] != before["sha256"]
+
+
+def test_digest_names_a_notebook_whose_imports_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "more_repro").mkdir()
+    tiny.write(tmp_path / "one.ipynb", "import more_repro.gone")
+    with pytest.raises(ValueError, match=r"one\.ipynb: .*more_repro\.gone"):
+        digest(tmp_path / "one.ipynb", tmp_path / "more_repro")

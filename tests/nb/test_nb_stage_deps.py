@@ -39,7 +39,8 @@ stages:
       - reports/index.html: {cache: false}
   code:
     cmd: python -m more_repro.nb digest --out-dir build/code notebooks/two.ipynb
-    deps: [notebooks/two.ipynb]
+    deps:
+      - notebooks/two.ipynb
     outs: [build/code/two.json]
 """
 
@@ -63,9 +64,9 @@ def test_missing_and_superfluous_deps_are_named(dvc_yaml: Path) -> None:
         "one: missing dep src/more_repro/high.py",
         "one: missing dep src/more_repro/low.py",
         "one: superfluous dep src/more_repro/superfluous.py",
-        "many: missing dep src/more_repro/low.py",
         "publish: missing dep src/more_repro/low.py",
         "publish: missing dep src/more_repro/other/publish.py",
+        "code: missing dep src/more_repro/low.py",
     ]
 
 

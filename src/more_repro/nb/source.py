@@ -9,6 +9,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from more_repro.closure import import_closure, module_digests
+
+PACKAGE = Path("src") / "more_repro"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _CELL_ID = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 
@@ -28,28 +31,35 @@ def code_of(notebook: NotebookNode) -> str:
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
 
 
-def digest(path: Path) -> dict:
-    """What a notebook computes: its code cells with their tags. Prose, outputs, counts, ids and metadata are left out.
+def digest(path: Path, package: Path = PACKAGE) -> dict:
+    """What a notebook computes: its code cells with their tags, and what each module of the package that it may load
+    does. Prose, comments in modules, outputs, counts, ids and metadata are left out.
 
-    Heavy stages depend on this, so that an edited sentence re-trains nothing (notes: DVC pitfalls, 6).
+    Heavy stages depend on this, so that an edited sentence re-trains nothing. Raises ValueError for an import that
+    cannot be followed.
     """
+    notebook = read(path)
+    try:
+        modules = module_digests(import_closure(code_of(notebook), package))
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
     cells = [
         {"tags": sorted(cell.metadata.get("tags", [])), "code": _tidy(cell.source).split("\n")}
-        for cell in read(path).cells
+        for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-    whole = hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
-    return {"notebook": path.name, "sha256": whole, "cells": cells}
+    whole = hashlib.sha256(json.dumps([cells, modules], sort_keys=True).encode()).hexdigest()
+    return {"notebook": path.name, "sha256": whole, "cells": cells, "modules": modules}
 
 
-def write_digests(paths: Sequence[Path], out_dir: Path) -> list[Path]:
+def write_digests(paths: Sequence[Path], out_dir: Path, package: Path = PACKAGE) -> list[Path]:
     """One <notebook>.json for each notebook, written whole or not at all."""
     out_dir.mkdir(parents=True, exist_ok=True)
     written = []
     for path in paths:
         target = out_dir / f"{path.stem}.json"
         temporary = target.with_suffix(".tmp")
-        temporary.write_text(json.dumps(digest(path), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(digest(path, package), indent=1, sort_keys=True) + "\n", encoding="utf-8")
         written.append(temporary.replace(target))
     return written
 

@@ -1,6 +1,7 @@
 """Holds the module deps of dvc.yaml to what the code of each stage imports.
 
-DVC does not follow imports: a missing dep hides a change, a superfluous one re-trains for nothing.
+DVC does not follow imports: a missing dep hides a change, a superfluous one re-trains for nothing. A stage that depends
+on its notebook's digest needs no modules: they are in the digest, and the stage that makes it depends on all of them.
 Package files that are inert (an `__init__.py` with only a docstring) are no deps.
 """
 
@@ -14,9 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from more_repro.closure import import_closure, is_inert
-from more_repro.nb.source import code_of, read
-
-PACKAGE = Path("src") / "more_repro"
+from more_repro.nb.source import PACKAGE, code_of, read
 
 
 def compare(dvc_yaml: Path) -> list[str]:
@@ -28,17 +27,20 @@ def compare(dvc_yaml: Path) -> list[str]:
     root = dvc_yaml.parent
     for name, stage in _stages(_load(dvc_yaml)):
         code = _code(stage)
-        if code is None:
+        if not code:
             continue
         try:
-            wanted, found = modules_of(root, code), _modules(stage)
+            wanted, found = _wanted(root, stage, code), _modules(stage)
         except ValueError as error:
             findings.append(f"{name}: {error}")
             continue
         findings += [f"{name}: missing dep {path}" for path in sorted(wanted - found)]
         findings += [f"{name}: superfluous dep {path}" for path in sorted(found - wanted)]
-        if code.suffix == ".ipynb" and not {code.as_posix(), f"build/code/{code.stem}.json"} & set(_deps(stage)):
-            findings.append(f"{name}: depends neither on {code} nor on its digest build/code/{code.stem}.json")
+        findings += [
+            f"{name}: depends neither on {one} nor on its digest {_digest(one)}"
+            for one in code
+            if one.suffix == ".ipynb" and not {one.as_posix(), _digest(one)} & set(_deps(stage))
+        ]
     return findings
 
 
@@ -50,10 +52,10 @@ def rewrite(dvc_yaml: Path) -> None:
     yaml, document = _yaml(), _load(dvc_yaml)
     for _, stage in _stages(document):
         code = _code(stage)
-        if code is None:
+        if not code:
             continue
         try:
-            wanted = sorted(modules_of(dvc_yaml.parent, code))
+            wanted = sorted(_wanted(dvc_yaml.parent, stage, code))
         except ValueError:
             continue
         deps = stage.get("deps")
@@ -79,15 +81,25 @@ def modules_of(root: Path, code: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in closure if not is_inert(path)}
 
 
-def _code(stage: Mapping[str, Any]) -> Path | None:
-    """The notebook that a stage runs, or the module of the package; None for the runner's own commands."""
+def _wanted(root: Path, stage: Mapping[str, Any], code: list[Path]) -> set[str]:
+    """Modules of all the code that a stage runs or digests, but for notebooks whose digest it depends on."""
+    parts = [modules_of(root, one) for one in code if _digest(one) not in _deps(stage)]
+    return set().union(*parts)
+
+
+def _digest(code: Path) -> str:
+    return f"build/code/{code.stem}.json"
+
+
+def _code(stage: Mapping[str, Any]) -> list[Path]:
+    """The notebook that a stage runs, the notebooks that it digests, or the module; none for the runner's commands."""
     words = shlex.split(" ".join(stage["cmd"]) if isinstance(stage["cmd"], list) else stage["cmd"])
-    if words[:4] == ["python", "-m", "more_repro.nb", "run"]:
-        return Path(next(word for word in words if word.endswith(".ipynb")))
+    if words[:3] == ["python", "-m", "more_repro.nb"] and words[3] in ("run", "digest"):
+        return [Path(word) for word in words if word.endswith(".ipynb")]
     if words[:2] == ["python", "-m"] and re.match(r"^more_repro\.(?!nb\b)", words[2]):
         path = Path("src").joinpath(*words[2].split("."))
-        return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
-    return None
+        return [path / "__main__.py" if path.is_dir() else path.with_suffix(".py")]
+    return []
 
 
 def _stages(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

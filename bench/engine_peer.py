@@ -6,7 +6,7 @@ from transformers import PreTrainedModel
 import machine
 from more_repro.engine.encoding import TokenSequences, starts_of
 from more_repro.engine.head import StepRule
-from more_repro.engine.memory import Mode, choose_mode, memory_limit_bytes, token_budget_of
+from more_repro.engine.memory import StepMemory, memory_limit_bytes, step_memory, token_budget_of
 from more_repro.engine.model import on_device, score
 from more_repro.engine.optimizer import make_optimizer
 from more_repro.engine.step import step_gradients
@@ -45,8 +45,8 @@ def run(turn: Turn, shape: Shape, steps: Steps, precision: str, limit_bytes: int
     optimizer = make_optimizer(model, weight_decay=0.0)
     for group in optimizer.param_groups:
         group["lr"] = 1e-5
-    mode = _mode(model, steps, precision, limit_bytes)
-    turn.connection.send({"rewards": score(model, _first_pairs(steps)).tolist(), "mode": mode})
+    memory = _memory(model, steps, precision, limit_bytes)
+    turn.connection.send({"rewards": score(model, _first_pairs(steps)).tolist(), "mode": memory.mode})
     weighting = _weighting(turn, steps, seed)
     for rows in steps.rows:
         if not turn.wait():
@@ -54,7 +54,10 @@ def run(turn: Turn, shape: Shape, steps: Steps, precision: str, limit_bytes: int
         weighting.seconds = 0.0
         turn.begin()
         optimizer.zero_grad(set_to_none=True)
-        outcome = step_gradients(model, steps.sequences, rows, StepRule(weighting), mode=mode, precision=precision)
+        outcome = step_gradients(
+            model, steps.sequences, rows, StepRule(weighting), mode=memory.mode, token_budget=memory.token_budget,
+            precision=precision,
+        )  # fmt: skip
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         turn.end(n_tokens=outcome.n_tokens, n_padded_tokens=outcome.n_padded_tokens, lambda_seconds=weighting.seconds)
@@ -70,11 +73,13 @@ def peak(turn: Turn, shape: Shape, dtype: torch.dtype) -> None:
         turn.end(speeds=speeds)
 
 
-def _mode(model: PreTrainedModel, steps: Steps, precision: str, limit_bytes: int | None) -> Mode:
-    n_tokens = int(steps.sequences.lengths[steps.rows[0]].sum())
-    limit = memory_limit_bytes(None, model.device) if limit_bytes is None else limit_bytes
-    budget = token_budget_of(None, model.device, precision)
-    return choose_mode(model.config, n_tokens, token_budget=budget, limit_bytes=limit)
+def _memory(model: PreTrainedModel, steps: Steps, precision: str, limit_bytes: int | None) -> StepMemory:
+    lengths = steps.sequences.lengths[steps.rows[0]]
+    limit = memory_limit_bytes(None, model.device, model) if limit_bytes is None else limit_bytes
+    return step_memory(
+        model.config, int(lengths.sum()), widest=int(lengths.sum(dim=0).max()), limit_bytes=limit,
+        token_budget=token_budget_of(None, model.device, precision),
+    )  # fmt: skip
 
 
 def _weighting(turn: Turn, steps: Steps, seed: int) -> TimedWeighting:

@@ -82,7 +82,8 @@ def _report(peak: Worker, ours: Worker, theirs: list[Worker], steps: Steps) -> d
     with torch.device("meta"):
         model = make_model(PYTHIA_1_4B, 0)
     work = [
-        count_work(model, steps.sequences, rows, turn["n_tokens"], turn["n_padded_tokens"]).flops / turn["seconds"]
+        count_work(model, steps.sequences, rows, turn["n_tokens"], turn["n_padded_tokens"]).useful_flops
+        / turn["seconds"]
         for rows, turn in zip(steps.rows[1:], ours.turns, strict=True)
     ]
     reached = statistics.median(work)

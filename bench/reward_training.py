@@ -20,12 +20,14 @@ import trl_peer
 from pair_tokens import Steps, make_steps, real_pairs, synthetic_pairs
 from pair_tokens import statistics as token_statistics
 from shapes import SMALL, make_model
-from training_memory import memory_ratio
+from training_memory import measure_memory
 from turns import Worker
 from work_counts import Work, count_work
 
 PER_SOURCE, N_SOURCES = 8, 5
-FP32_SWEEP, BF16_SWEEP = (1, 2, 5, 16), (1, 5, 16)
+SWEEP = (1, 2, 5, 16)  # TRL's micro-batches, pairs
+MEMORY_SWEEP = (1, 2, 5)
+MATCHED = "ours matched"  # fp32 in no more memory than TRL at micro-batches of 5
 PADDING_PER_SOURCE = 16
 REWARD_TOLERANCE = 1e-4
 CPU = torch.device("cpu")
@@ -43,7 +45,8 @@ def main() -> None:
     pairs = real_pairs(arguments.data) if arguments.data else synthetic_pairs(arguments.seed)
     print(f"texts: {arguments.data.name if arguments.data else 'synthetic'}; {token_statistics(pairs)}")
     steps = make_steps(pairs, arguments.rounds + 1, PER_SOURCE, arguments.seed)
-    workers = {worker.name: worker for worker in _workers(steps, arguments.seed)}
+    memory = measure_memory(steps, MEMORY_SWEEP, arguments.seed)
+    workers = {worker.name: worker for worker in _workers(steps, memory.limit_bytes, arguments.seed)}
     _start(workers)
     _check_rewards(workers)
     for number in range(arguments.rounds + 1):
@@ -63,20 +66,22 @@ def main() -> None:
     found["lambda_share"] = statistics.median(
         turn["lambda_seconds"] / turn["seconds"] for turn in workers["ours fp32"].turns
     )
-    found["memory_vs_trl"] = memory_ratio(steps, arguments.seed)
+    found["memory_vs_trl"] = memory.ratio
     print(f"all in {time.monotonic() - started:.0f} s")
     print(json.dumps({key: round(value, 6) for key, value in found.items()}))
 
 
-def _workers(steps: Steps, seed: int) -> list[Worker]:
+def _workers(steps: Steps, limit_bytes: int, seed: int) -> list[Worker]:
     ours = [
-        Worker(f"ours {precision}", engine_peer.run, (SMALL, steps, precision, None, seed), CPU)
-        for precision in ("fp32", "bf16")
-    ]
+        Worker(name, engine_peer.run, (SMALL, steps, precision, limit, seed), CPU)
+        for name, precision, limit in (
+            ("ours fp32", "fp32", None), ("ours bf16", "bf16", None), (MATCHED, "fp32", limit_bytes)
+        )
+    ]  # fmt: skip
     theirs = [
         Worker(f"TRL {micro} {precision}", trl_peer.run, (SMALL, steps, micro, precision, False, seed), CPU)
-        for precision, sweep in (("fp32", FP32_SWEEP), ("bf16", BF16_SWEEP))
-        for micro in sweep
+        for precision in ("fp32", "bf16")
+        for micro in SWEEP
     ]
     return [*ours, *theirs, Worker("peak", engine_peer.peak, (SMALL, torch.float32), CPU)]
 
@@ -107,10 +112,13 @@ def _speeds(workers: dict[str, Worker]) -> dict[str, float]:
         seconds = _median_seconds(worker)
         print(f"{name:<14} {seconds:>7.2f} {n_pairs / seconds:>8.2f}")
     best = {
-        precision: min((timed[f"TRL {micro} {precision}"] for micro in sweep), key=_median_seconds)
-        for precision, sweep in (("fp32", FP32_SWEEP), ("bf16", BF16_SWEEP))
+        precision: min((timed[f"TRL {micro} {precision}"] for micro in SWEEP), key=_median_seconds)
+        for precision in ("fp32", "bf16")
     }
-    print()
+    print(f"\nin the mode {workers[MATCHED].hello['mode']}, in no more memory than TRL 5 takes:")
+    _ratio(workers[MATCHED], workers["TRL 5 fp32"])
+    _ratio(workers[MATCHED], best["fp32"])
+    print(f"in the mode {workers['ours fp32'].hello['mode']}, as the engine runs by itself:")
     return {
         "trl_micro5_fp32": _ratio(workers["ours fp32"], workers["TRL 5 fp32"]),
         "trl_best_fp32": _ratio(workers["ours fp32"], best["fp32"]),
@@ -130,7 +138,7 @@ def _median_seconds(worker: Worker) -> float:
 
 
 def _peak_share(peak: Worker, ours: Worker, steps: Steps) -> dict[str, float]:
-    """FLOPs per second of our step over the fastest matrix product of the same rounds."""
+    """Useful FLOPs per second of our step over the fastest matrix product of the same rounds."""
     speeds = {
         shape: statistics.median(turn["speeds"][shape] for turn in peak.turns) for shape in peak.turns[0]["speeds"]
     }
@@ -148,7 +156,7 @@ def _peak_share(peak: Worker, ours: Worker, steps: Steps) -> dict[str, float]:
             f"{name}: {per_pair:.2f} GF a pair, {statistics.median(values):.1%} of the peak "
             f"({min(values):.1%}-{max(values):.1%})"
         )
-    return {"peak_fraction_fp32": statistics.median(shares["flops"])}
+    return {"peak_fraction_fp32": statistics.median(shares["useful_flops"])}
 
 
 def _padding(steps: Steps, seed: int) -> float:

@@ -109,7 +109,7 @@ class RewardModelParams(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     gradient_clip: Rate
     token_budget: Positive | None  # tokens of one micro-batch; None = what the device does fastest
-    memory_limit_gib: Rate | None  # for a step's activations; None = half of what the device has free
+    memory_limit_gib: Rate | None  # for a step's activations; None = half of what weights and optimizer leave
     precision: Literal["fp32", "bf16"]
     processes: Positive  # that train one reward model together
     lora: Lora | None  # None = every weight is trained

@@ -59,8 +59,9 @@ SCHEMAS: dict[str, Schema] = {
     "metrics": {
         **_MODEL, "source": "str", "n_pairs": "int", "n_prompts": "int", "n_margin_ties": "int",
         "accuracy": "float", "accuracy_low": "float", "accuracy_high": "float",
-        "ece": "float?", "ece_null_mean": "float?", "ece_null_sd": "float?", "ece_null_low": "float?",
-        "ece_null_high": "float?", "ece_p": "float?", "ece_excess": "float?", "ece_not_beside": "str",
+        "ece": "float?", "ece_sd": "float?", "ece_null_mean": "float?", "ece_null_sd": "float?",
+        "ece_null_low": "float?", "ece_null_high": "float?", "ece_p": "float?", "ece_excess": "float?",
+        "ece_not_beside": "str",
         "mce": "float?", "ece_equal_mass": "float?", "l2_debiased": "float?",
         "slope": "float?", "slope_low": "float?", "slope_high": "float?",
         "brier": "float?", "brier_low": "float?", "brier_high": "float?",
@@ -94,7 +95,7 @@ SCHEMAS: dict[str, Schema] = {
                "metric": "str", **_INTERVAL, "null_low": "float?", "null_high": "float?", "p": "float?",
                "p_holm": "float?", "n_seeds": "int", "n_pairs": "int", "n_prompts": "int", "note": "str"},
     "length_bias": {**_MODEL, "source": "str", "statistic": "str", **_INTERVAL, "n_pairs": "int",
-                    "n_prompts": "int"},
+                    "n_prompts": "int", "n_equal": "int"},
     "claims": {"claim": "str", "statement": "str", "data": "str", "verdict": "str", **_INTERVAL, "n": "int",
                "rule": "str", "sentence": "str"},
     # alignment

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,3 +109,19 @@ def test_whole_prompts_are_moved():
     rest, moved = audit.split_off(part, 10, 1, "validation")
     assert len(moved.pairs) == 8
     assert len(rest.pairs) == 32
+
+
+@pytest.mark.parametrize(
+    ("folder", "where", "told"),
+    [
+        ("/home/me/own/", "/home/me/own/a.csv:2: field 'x': see /home/me/own/b.csv", "a.csv:2: field 'x': see b.csv"),
+        ("/home/me//own", "/home/me/own/a.csv:2", "a.csv:2"),
+        ("./own", "own/a.csv:2: found 'own/x'", "a.csv:2: found 'own/x'"),
+        ("", "sub/a.csv:2: found 'x/y'", "sub/a.csv:2: found 'x/y'"),
+        ("/", "/sub/a.csv:2: found 'x/y'", "sub/a.csv:2: found 'x/y'"),
+    ],
+)
+def test_places_are_told_from_the_folder(folder, where, told):
+    rows = Rows("mine")
+    rows.drop("unreadable", where=where)
+    assert audit.examples_table([("train", Part.of(rows))], folder)["place"].tolist() == [told]

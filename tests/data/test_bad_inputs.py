@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from source_params import a_source, some_data
 
+from more_repro.data.files import open_file
 from more_repro.data.reading import read_split
 from more_repro.data.rows import SourceError
 from more_repro.params import ParamsError, load_params
@@ -46,19 +48,24 @@ def parquet(*rows) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+SEEN_TWICE = pa.StructArray.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])
+PYTHON = f'chosen,rejected\n"{SAID}","{SAID}"\n'.encode()
+DEEP_NAN = '{"a": {"b": [[1], [NaN]], "c": {}}, "d": {"e": 1}}'
+
+
 def with_score(text: str) -> str:
     return json.dumps(SCORED).replace("1.0", text)
 
 
 # what is wrong: file name, content, place after the file's name, field, found, expected
 CASES = {
-    "a line is cut": ("a.jsonl", lines(PAIR)[:-1] + b'\n{"chosen": "x', ":2:12", "JSON", "", "Unterminated string"),
+    "a line is cut": ("a.jsonl", lines(PAIR)[:-1] + b'\n{"chosen": "x', ":2:12", "JSON", "", "closing quote"),
     "a value is no text": ("a.jsonl", lines(PAIR, PAIR | {"chosen": 3}), ":2", "chosen", "3", "text"),
     "a key is missing": ("a.jsonl", lines(PAIR, {"chosen": "x"}), ":2", "rejected", "['chosen']", "is missing"),
     "a row is null": ("a.jsonl", lines(PAIR, "null"), ":2", "row", "None", "an object"),
     "the first row is null": ("a.jsonl", lines("null", PAIR), ":1", "row", "None", "an object"),
     "a row is a list": ("a.json", listed(SCORED, [1, 2]), " row 2", "row", "[1, 2]", "an object"),
-    "a score is NaN": ("a.json", listed(SCORED, with_score("NaN")), " row 2", "number", "'NaN'", "a finite number"),
+    "a score is NaN": ("a.json", listed(SCORED, with_score("NaN")), " row 2", "score", "'NaN'", "a finite number"),
     "a score is infinite": ("a.json", listed(with_score("1e999")), " row 1", "score", "inf", "a finite number"),
     "a score is text": ("a.json", listed(with_score('"1"')), " row 1", "score", "'1'", "a finite number"),
     "a byte is no UTF-8": ("a.jsonl", lines(PAIR) + b'{"chosen": "caf\xe9"}\n', ":2", "bytes", r"b'\xe9'", "UTF-8"),
@@ -69,7 +76,7 @@ CASES = {
     "a row has one side": ("a.json", listed(SCORED | {"text": [talk("q", "a")]}), " row 1", "text", "", "at least 2"),
     "a key stands twice": ("a.jsonl", lines(PAIR, '{"chosen": "a", "chosen": "b"}'), ":2", "chosen", "", "key once"),
     "the format is unknown": ("a.jsonl", lines({"q": 1}), ":1", "format", "keys q", "rows of one known format"),
-    "the list is cut": ("a.json", listed(SCORED, SCORED)[:-9], ":1:", "JSON", "", "delimiter"),
+    "the list is cut": ("a.json", listed(SCORED, SCORED)[:-9], ":1:", "JSON", "", "the closing bracket"),
     "the list goes on": ("a.json", listed(SCORED) + b" x", ":1:", "JSON", "'x'", "the end of the file"),
     "the gzip file is cut": ("a.jsonl.gz", gzip.compress(lines(PAIR) * 50)[:-12], "", "file", "", "a whole gzip file"),
     "no gzip file at all": ("a.jsonl.gz", lines(PAIR), "", "container", "'no gzip file'", "gzip, as the name says"),
@@ -80,7 +87,20 @@ CASES = {
     "none of the containers": ("a.bin", b"\x00\x01\x02", "", "container", "", "a JSON list '[..', JSON Lines"),
     "a CSV row is ragged": ("a.csv", b"chosen,rejected\na,b,c\n", ":2", "row", "'3 cells'", "2 cells, as in"),
     "a CSV quote is open": ("a.csv", b'chosen,rejected\n"a,b\n', ":2", "CSV", "unexpected end", "closed quotes"),
-    "a CSV cell is no JSON": ("a.csv", b"text,score\nx,1\n", ":2", "text", "'x'", "JSON: Expecting value"),
+    "a quote is open for long": ("a.csv", b'chosen,rejected\na,b\n"a,b\n\nc\n', ":3", "CSV", "", "read on to line 5"),
+    "CSV of Python lists": ("a.csv", PYTHON, ":2", "chosen", "[{'role'", "messages as JSON"),
+    "CSV of array items": ("a.csv", PYTHON.replace(b"[{", b"[\n {"), ":2", "chosen", "'role'", "messages as JSON"),
+    "CSV with semicolons": ("a.csv", b"chosen;rejected\na;b\n", ":1", "header", "'chosen;rejected'", "not semicolons"),
+    "TSV": ("a.tsv", b"chosen\trejected\na\tb\n", ":1", "header", "", "not tabs"),
+    "a CSV name is empty": ("a.csv", b"chosen,rejected,\na,b,c\n", ":1", "header", "", "of column 3 is empty"),
+    "a CSV byte is no UTF-8": ("a.csv", b"chosen,rejected\na,caf\xe9\n", ":2", "bytes", r"b'\xe9'", "UTF-8"),
+    "a header is no UTF-8": ("a.csv", b"chosen,rejected,\xe9\na,b,c\n", ":1", "bytes", r"b'\xe9'", "UTF-8"),
+    "a list byte is no UTF-8": ("a.json", listed(PAIR, PAIR)[:-3] + b'\xe9"}]', " row 2", "bytes", r"b'\xe9'", "UTF-8"),
+    "UTF-16": ("a.json", listed(PAIR).decode().encode("utf-16"), ":1:1", "bytes", r"b'\xff\xfe'", "UTF-8"),
+    "a NaN deep in a row": ("a.json", listed(DEEP_NAN), " row 1", "b", "'NaN'", "a finite number"),
+    "a value is deep": ("a.jsonl", lines('{"a":' * 10**5), ":1", "JSON", "{", "not nested so deep"),
+    "the format of a later row": ("a.jsonl", lines("3", {"q": 1}), ":2", "format", "keys q", "one known format"),
+    "a CSV cell is no JSON": ("a.csv", b"text,score\nx,1\n", ":2", "text", "'x'", "JSON: a value"),
     "CSV names a column twice": ("a.csv", b"chosen,chosen\na,b\n", ":1", "header", "['chosen']", "different names"),
     "the Parquet file is cut": ("a.parquet", parquet(PAIR)[:-30], "", "file", "", "a whole Parquet file"),
     "a Parquet cell is null": ("a.parquet", parquet(PAIR, {"chosen": "x"}), " row 2", "rejected", "None", "text"),
@@ -108,13 +128,57 @@ def test_broken_files_give_one_located_error(case, tmp_path):
     assert str(error).count("field '") == 1, "one error, not a chain"
 
 
+def test_a_parquet_value_that_python_cannot_hold(tmp_path):
+    texts = {"chosen": ["a b", "a d"], "rejected": ["a c", "a e"]}
+    pq.write_table(pa.table(texts | {"seen": pa.array([1, 10**8], pa.date32())}), tmp_path / "a.parquet")
+    rows, facts = read_split("mine", a_source(train="a.parquet"), some_data(tmp_path), "train")
+    assert (len(rows.pairs), facts.n_rows) == (2, 2)
+    pq.write_table(pa.table({"chosen": ["a b"], "rejected": ["a c"], "seen": SEEN_TWICE}), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=r"a\.parquet row 1: field 'seen'"):
+        read_split("mine", a_source(train="a.parquet"), some_data(tmp_path), "train")
+
+
+@pytest.mark.parametrize(("name", "bad"), [("a.jsonl", b'{"chosen": "caf\xe9"}\n'), ("a.csv", b"x,caf\xe9\n")])
+def test_a_byte_that_is_no_text_costs_its_row_alone(name, bad, tmp_path):
+    good = lines(TALK) if name == "a.jsonl" else b"x y,x z\n"
+    (tmp_path / name).write_bytes((b"" if name == "a.jsonl" else b"chosen,rejected\n") + good + bad + good)
+    rows, facts = read_split("mine", a_source(train=name), some_data(tmp_path, unreadable_rows=1), "train")
+    assert (len(rows.pairs), facts.n_rows, rows.dropped) == (2, 3, {"unreadable": 1})
+
+
+def test_a_file_that_is_gone_or_locked_is_one_error(tmp_path):
+    with pytest.raises(SourceError, match=r"gone\.csv: field 'file': found 'No such file"):
+        open_file(tmp_path / "gone.csv")
+
+
+def test_a_key_given_twice_among_many_is_found_at_once(tmp_path):
+    row = ", ".join(f'"k{number}": 1' for number in range(50_000)) + ', "k49999": 2'
+    (tmp_path / "a.jsonl").write_text(f"{{{row}}}\n")
+    started = time.perf_counter()
+    ((_, found),) = open_file(tmp_path / "a.jsonl").rows
+    assert (found.field, time.perf_counter() - started < 2) == ("k49999", True)
+
+
 @pytest.mark.parametrize(
-    "name", ["../a.jsonl", "sub/../../a.jsonl", "/etc/passwd", "missing.jsonl", "link.jsonl", "sub", None]
+    "name",
+    [
+        "a\0b",
+        "n" * 300,
+        "loop",
+        "../a.jsonl",
+        "sub/../../a.jsonl",
+        "/etc/passwd",
+        "missing.jsonl",
+        "link.jsonl",
+        "sub",
+        None,
+    ],
 )
 def test_files_outside_the_folder_are_refused(name, tmp_path):
     inside = tmp_path / "own"
     (inside / "sub").mkdir(parents=True)
     (tmp_path / "a.jsonl").write_bytes(lines(PAIR))
+    (inside / "loop").symlink_to(inside / "loop")
     (inside / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
     with pytest.raises(SourceError, match=r"params sources\.mine\.train"):
         read_split("mine", a_source("hh", train=name), some_data(inside), "train")

@@ -275,3 +275,11 @@ def test_streams_follow_seed_and_names():
     }
     assert len(set(draws.values())) == len(draws)
     assert stream(1, "a").integers(2**62) == draws[1, "a"]
+
+
+def test_a_source_too_small_for_its_splits_is_told_how_many_pairs_it_needs(files, tmp_path):
+    write_texts(Path(files.data.folder) / "few.json", [(f"question {n}", "x", "y", 1, 0) for n in range(4)])
+    for test_pairs, needed in ((None, "at least 20 pairs, of which 5%"), (3, "at least 5 pairs, of which 20%")):
+        few = with_sources(files, {"few": own_source(train="few.json")}, test_pairs=test_pairs)
+        with pytest.raises(SourceError, match=rf"source 'few': field 'test': found {{'left': 4, .*{needed}"):
+            ingest.ingest(few, Paths("own", tmp_path))

@@ -117,3 +117,28 @@ def test_a_file_in_a_subfolder_is_found(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.jsonl").write_text("{}\n")
     assert local_path(tmp_path, "sub/a.jsonl", "mine", "train") == tmp_path / "sub" / "a.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "places"),
+    [
+        ("a.jsonl", b'\n{"a": 1}\n\n \r\n{"a": 2}\n\n', ["2", "5"]),
+        ("a.csv", b"query,note\n\n1,2\n \n3,4\n\n", ["3", "5"]),
+        ("a.data", b"\r\nquery,note\r\n1,2\r\n\r\n", ["3"]),
+    ],
+)
+def test_blank_lines_are_no_rows_and_keep_the_numbers(name, content, places, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    found = list(open_file(tmp_path / name).rows)
+    assert [where.rpartition(":")[2] for where, _ in found] == places
+    assert all(isinstance(row, dict) for _, row in found)
+
+
+def test_a_cell_without_a_prompt_is_none(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,chosen,rejected\n,a b,\n")
+    assert rows_of(tmp_path / "a.csv") == [{"prompt": None, "chosen": "a b", "rejected": ""}]
+
+
+def test_a_file_is_named_as_the_params_name_it(tmp_path):
+    (tmp_path / "a.jsonl").write_text("{}\n")
+    assert open_file(tmp_path / "a.jsonl", "sub/a.jsonl").file == "sub/a.jsonl"

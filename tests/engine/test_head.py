@@ -131,3 +131,8 @@ def test_other_shapes_are_refused():
         head_step(z.reshape(2, K * B, H), head, rule_of())
     with pytest.raises(ValueError, match="found"):
         head_step(z, head[:-1], rule_of())
+
+
+def test_a_scope_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="batch or micro_batch, found 'pair'"):
+        rule_of(lambda_scope="pair")

@@ -116,6 +116,54 @@ def test_a_row_that_cannot_be_read_is_named(tokenizer, row, message):
 def test_text_and_messages_do_not_mix(tokenizer):
     dialogue = {"chosen": [said("user", "w1"), said("assistant", "w2")], "rejected": [said("assistant", "w3")]}
     plain = {"chosen": "w1", "rejected": "w2"}
-    for rows in ([plain, dialogue], [dialogue, plain]):
-        with pytest.raises(ValueError, match="some rows are"):
+    empty = {"chosen": "", "rejected": "w2"}
+    for rows in ([empty, plain, dialogue], [empty, dialogue, plain]):
+        with pytest.raises(ValueError, match=r"rows: some rows are .* the first of these is row 2"):
             encode_rows(rows, tokenizer, 64, "rows")
+
+
+def test_text_rendered_beforehand_is_counted(tokenizer):
+    rows = [{"chosen": "w1 <pad> w2", "rejected": "w3"}, {"chosen": "w1<eos>", "rejected": "w2"}]
+    assert encode_rows(rows, tokenizer, 64, "rows").n_markup == 1
+
+
+def test_a_margin_is_refused(tokenizer):
+    row = {"chosen": "w1", "rejected": "w2", "margin": 0.5}
+    with pytest.raises(ValueError, match="rows, row 0: a margin is no part of this loss"):
+        encode_rows([row], tokenizer, 64, "rows")
+    assert encode_rows([{**row, "margin": None}], tokenizer, 64, "rows").pairs.pair_ids == ("0",)
+
+
+@pytest.mark.parametrize("rows", [None, 3, "text", {"chosen": "w1"}])
+def test_what_is_no_list_of_rows_is_named(tokenizer, rows):
+    with pytest.raises(ValueError, match=f"train, a: expected rows, found {type(rows).__name__}"):
+        encode_rows(rows, tokenizer, 64, "train, a")
+
+
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}" + TEMPLATE
+THINKS = TEMPLATE.replace("'[assistant] ' }}{% endif", "'[assistant] <think>' }}{% endif")
+
+
+def with_template(tokenizer, folder, template):
+    tokenizer.save_pretrained(folder)
+    found = AutoTokenizer.from_pretrained(folder)
+    found.chat_template = template
+    return found
+
+
+def test_a_dialogue_that_a_template_cannot_show_is_named(tokenizer, tmp_path):
+    good = [said("user", "w1"), said("assistant", "w2")]
+    rows = [{"chosen": good, "rejected": [said("user", "w1"), said("assistant", "w3")]}]
+    rows.append({"chosen": good, "rejected": [said("system", "w1"), *good]})
+    with pytest.raises(ValueError, match=r"rows, row 1, rejected: the chat template refuses .*no system"):
+        encode_rows(rows, with_template(tokenizer, tmp_path, REFUSES), 64, "rows")
+    with pytest.raises(ValueError, match=r"rows: .*does not begin with the rendered prompt, which ends in .*<think>"):
+        encode_rows(rows[:1], with_template(tokenizer, tmp_path, THINKS), 64, "rows")
+
+
+def test_messages_need_a_template_or_an_end(tokenizer, tmp_path):
+    row = {"chosen": [said("user", "w1"), said("assistant", "w2")], "rejected": [said("assistant", "w3")]}
+    endless = with_template(tokenizer, tmp_path, None)
+    endless.eos_token = None
+    with pytest.raises(ValueError, match="rows: messages need a tokenizer with a chat template or an end"):
+        encode_rows([row], endless, 64, "rows")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from token_pairs import N_PAIRS, PREFIXES, every_kind, sequences_of, tokens
 
+from more_repro.engine.micro_batches import token_batches
 from more_repro.engine.prefix import ABSENT, MIN_PREFIX, alone, common_prefix_lengths, neighbour_groups, pair_groups
-from more_repro.engine.rows import token_batches
 from tiny_models import random_sequences
 
 

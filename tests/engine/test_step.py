@@ -1,6 +1,7 @@
 import pytest
 import torch
-from token_pairs import KINDS, PREFIXES, ROWS, B, K, every_kind, flat_gradient, naive_step, relative
+from token_pairs import KINDS, PREFIXES, ROWS, B, K, every_kind, flat_gradient, naive_step, relative, sequences_of
+from transformers import AutoModelForSequenceClassification, OPTConfig
 
 from more_repro.engine import model as reward_model
 from more_repro.engine.head import NonFiniteLossError, StepRule
@@ -174,3 +175,51 @@ def test_rows_may_repeat_sequences():
     expected, _, _ = naive_step(model, sequences, rows, Uniform(K))
     found, _ = gradient(model, sequences, rows, "uniform")
     assert relative(found, expected) <= 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable.*:FutureWarning")
+def test_a_models_own_checkpointing_is_put_back():
+    model = tiny_model("gpt_neox")
+    model.gradient_checkpointing_enable()  # its name in transformers 4 and 5
+    before = [(layer.gradient_checkpointing, layer._gradient_checkpointing_func) for layer in model.gpt_neox.layers]
+    gradient(model, every_kind(), mode="checkpoint")
+    after = [(layer.gradient_checkpointing, layer._gradient_checkpointing_func) for layer in model.gpt_neox.layers]
+    assert after == before
+    assert all(flag for flag, _ in after)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "chekpoint"}, "graph, checkpoint, replay, found 'chekpoint'"),
+        ({"precision": "bfloat16"}, "precision is fp32 or bf16, found 'bfloat16'"),
+    ],
+)
+def test_a_setting_that_is_not_known_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        gradient(tiny_model("gpt_neox"), every_kind(), **options)
+
+
+def test_checkpointing_is_refused_where_it_would_switch_a_dropout_on():
+    config = OPTConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, ffn_dim=32, word_embed_proj_dim=16,
+        max_position_embeddings=128, pad_token_id=0, num_labels=1,
+    )  # fmt: skip
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    with pytest.raises(ValueError, match="dropout that the config of this opt names"):
+        gradient(model, every_kind(), mode="checkpoint")
+
+
+def test_a_sequence_without_tokens_is_refused():
+    model, sequences = tiny_model("gpt_neox"), sequences_of([[5, 6], [], [7]])
+    with pytest.raises(ValueError, match="sequence number 1 has no tokens"):
+        reward_model.score(model, sequences)
+
+
+@pytest.mark.parametrize("architecture", ["gpt_neox", "llama"])
+def test_a_model_with_bf16_weights_scores_and_steps_on_a_cpu(layout, architecture):
+    model, sequences = tiny_model(architecture), every_kind()
+    expected, expected_rewards = gradient(model, sequences)[0], reward_model.score(model, sequences)
+    model.to(torch.bfloat16)
+    assert torch.allclose(reward_model.score(model, sequences), expected_rewards, atol=0.05)
+    assert relative(gradient(model, sequences)[0].float(), expected) <= 0.2

@@ -9,7 +9,7 @@ from preference_files import preference_rows, write_base
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from more_repro.engine import LoraSpec, MoreConfig, MoreTrainer, more
+from more_repro.engine import LoraSpec, MoreConfig, MoreTrainer, fingerprint, more
 from more_repro.engine.encoding import encode_sequences
 from more_repro.engine.model import score
 from more_repro.engine.preference_rows import encode_rows
@@ -132,6 +132,34 @@ def test_a_changed_run_starts_fresh_and_says_so(base, tmp_path, capsys, change):
     changed = make(base, tmp_path, **{"max_steps": 2, **change})
     assert changed._loop.resume() == 0
     assert "training starts fresh" in capsys.readouterr().err
+
+
+def test_checkpoints_of_a_changed_run_are_kept_aside(base, tmp_path):
+    first = make(base, tmp_path, max_steps=2)
+    first.train()
+    make(base, tmp_path, max_steps=2, learning_rate=2e-2).train(resume_from_checkpoint=True)
+    aside = tmp_path / f"checkpoints.{first._loop.fingerprint[:8]}.old"
+    kept = load_file(aside / "step00000002" / "model.safetensors")
+    assert torch.equal(kept["score.weight"], first.model.score.weight)
+
+
+def test_a_memory_limit_lowers_the_token_budget_and_says_where_it_cannot(base, tmp_path, capsys):
+    plain = make(base, tmp_path / "plain", max_steps=2)
+    plain.train()
+    tight = make(base, tmp_path / "tight", max_steps=2, memory_limit_gib=1e-9)
+    tight.train()
+    assert capsys.readouterr().err.count("alone needs more than") == 1
+    assert torch.allclose(tight._loop.log["loss"], plain._loop.log["loss"], atol=1e-5)
+
+
+@pytest.mark.parametrize("what", ["threads", "transformers"])
+def test_what_rounds_otherwise_changes_the_fingerprint(base, tmp_path, monkeypatch, what):
+    before = make(base, tmp_path)._loop.fingerprint
+    if what == "threads":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    else:
+        monkeypatch.setattr(fingerprint, "version", lambda package: "0.0")
+    assert make(base, tmp_path)._loop.fingerprint != before
 
 
 def test_adapters_are_merged_in_what_is_saved(base, tmp_path):

@@ -195,3 +195,12 @@ def test_senseless_specs_are_refused(spec, message):
 def test_missing_count_is_an_error():
     with pytest.raises(ValueError, match="each of 3 sources"):
         make_weighting(WeightingSpec("uniform"), 3, (1, 2), 0)
+
+
+@pytest.mark.parametrize(("name", "own"), [*((name, (1.0, "none")) for name in RULES[2:]), ("more", (0.99, "l2"))])
+def test_what_a_spec_leaves_open_is_the_rules_own(name, own):
+    specs = (WeightingSpec(name), WeightingSpec(name, *own))
+    found = [make_weighting(spec, 3, COUNTS[:3], 0) for spec in specs]
+    for seed in range(3):
+        left_open, said = (rule(gradients("conflicting", 3, seed), LOSSES[:3]) for rule in found)
+        assert torch.equal(left_open, said)

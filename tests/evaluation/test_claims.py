@@ -1,11 +1,15 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import linregress
 
 from more_repro import tables
 from more_repro.evaluation import verdicts as v
 from more_repro.evaluation.claims import judge_claims
 from more_repro.evaluation.intervals import NAN, Interval
+from more_repro.evaluation.regression import ALIKE, PERMUTATION
 from more_repro.evaluation.stages import evaluate_all, regress_all
 from more_repro.evaluation.study import size_trend
 from more_repro.params import load_params
@@ -34,7 +38,9 @@ def params(root):
 
 @pytest.fixture(scope="module")
 def evaluated(params, scores, truth):
-    return evaluate_all(params, scores, truth)
+    # Exactly doubled margins would leave no spread over seeds, and seeds without spread decide nothing.
+    jitter = scores["scheme"].eq("multitask") * (1 + scores["seed"]) * scores["base"].map(len).fillna(0) * 0.002
+    return evaluate_all(params, scores.assign(reward_chosen=scores["reward_chosen"] * (1 + jitter)), truth)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +87,9 @@ def test_verdicts_follow_the_synthetic_truth(claims):
     assert run.loc["C1", "verdict"] == v.SUPPORTED  # singles at chance off their source, margins of different size
     assert run.loc["C3", "verdict"] == v.SUPPORTED  # multitask has the calibrated margins of more, doubled
     assert run.loc["C4", "verdict"] == v.SUPPORTED
-    assert run.loc["C6", "verdict"] == v.SUPPORTED
+    # Three schemes cannot tell a scheme's own effect from that of its ECE, and their placebo moves with the outcome.
+    assert run.loc["C6", "verdict"] == v.UNDECIDED
+    assert "confounded" in run.loc["C6", "sentence"]
     assert run.loc["C7", "verdict"] == v.SUPPORTED
     assert "oasst1" in run.loc["C5", "sentence"]
     assert run.loc["C5", "n"] == 3
@@ -137,8 +145,63 @@ def test_combining_needs_all_and_one_refutes():
     assert v.at_least(Interval(0.0, -0.01, 0.02), -0.03) == v.SUPPORTED
 
 
-def test_size_trend_is_least_squares_on_ranks():
+def test_size_trend_is_least_squares_of_base_means_on_ranks():
     change = pd.Series([0.0, 0.1, 0.2, 0.35, 0.4])
     interval = size_trend([10, 10, 500, 9000, 9000], change, 0.95)
-    assert interval.estimate == pytest.approx(np.polyfit([0, 0, 1, 2, 2], change, 1)[0])
+    fit = linregress([0, 1, 2], [0.05, 0.2, 0.375])
+    assert (interval.estimate, interval.p, interval.n) == pytest.approx((fit.slope, fit.pvalue, 3))
+    two = size_trend([10, 10, 500, 500], change[:4], 0.95)  # seeds are no replicates of a trend over bases
+    assert two.n == 2
+    assert np.isnan(two.low)
     assert size_trend([3, 3], change[:2], 0.95).n == 0
+
+
+def regression_rows(**changes) -> pd.DataFrame:
+    """Rows of a run whose ECE has an effect by every test and whose placebo has none."""
+    ece = {"term": "ece", "method": PERMUTATION, "estimate": -2.0, "low": -3.0, "high": -1.0, "p": 0.01, "p_holm": 0.02}
+    alike = ece | {"method": ALIKE, "low": NAN, "high": NAN, "p": 0.04, "p_holm": NAN}
+    placebo = ece | {"term": "ece_temperature", "estimate": 0.1, "low": -0.5, "high": 0.7, "p": 0.8, "p_holm": 0.8}
+    rows = {"ece": ece, "alike": alike, "placebo": placebo}
+    table = pd.DataFrame(
+        [row | changes.get(name, {}) for name, row in rows.items() if changes.get(name, {}) is not None]
+    )
+    return table.assign(data="this run: resampled", outcome="net_win", vif=1.0, n=24, n_groups=2, note="")
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "words"),
+    [
+        ({}, v.SUPPORTED, "placebo"),
+        ({"placebo": {"low": 0.05, "p": 0.03}}, v.UNDECIDED, "confounded"),
+        ({"placebo": None}, v.UNDECIDED, "no placebo"),
+        ({"ece": {"p_holm": 0.06}}, v.UNDECIDED, "Holm"),
+        ({"alike": {"p": 0.2}}, v.UNDECIDED, "alike"),
+        ({"alike": None}, v.UNDECIDED, "alike"),
+        ({"ece": {"low": -0.5, "high": 0.5, "p_holm": 0.9}}, v.NOT_SUPPORTED, "Holm"),
+    ],
+)
+def test_c6_needs_both_permutations_and_a_placebo_of_nothing(params, evaluated, changes, verdict, words):
+    table = judge_claims(params, evaluated["metrics"], evaluated["outliers"], regression_rows(**changes))
+    row = table[(table["claim"] == "C6") & (table["data"] != "published")].iloc[0]
+    assert row["verdict"] == verdict
+    assert words in row["sentence"]
+
+
+def test_sources_without_outliers_of_both_are_left_out_of_c4_and_counted(params, evaluated, regressed):
+    outliers = evaluated["outliers"].copy()
+    gone = outliers["scheme"].eq("more") & outliers["source"].eq("helpful") & outliers["seed"].eq(0)
+    outliers.loc[gone, ["positive_count", "negative_count"]] = 0
+    counts = []
+    for rows in (evaluated["outliers"], outliers):
+        table = judge_claims(params, evaluated["metrics"], rows, regressed["regression"])
+        sentence = table[(table["claim"] == "C4") & (table["data"] != "published")]["sentence"].item()
+        found = re.search(r"of 18 base, seed and source, (\d+) without outliers of both left out", sentence)
+        counts.append(int(found[1]) if found else 0)
+    assert counts[1] == counts[0] + 2  # one seed and source in each of two bases
+
+
+def test_one_printed_difference_has_one_p(params, claims, regressed):
+    noise = regressed["published_noise"].query("table == 'table1' and scheme == 'more'").set_index("base")
+    sentence = claims[(claims["claim"] == "C3") & (claims["data"] == "published")]["sentence"].item()
+    for base, p in noise["p_difference"].items():
+        assert f"{base} {p:.3f}" in sentence

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from more_repro.evaluation.calibration import metrics_table
-from more_repro.evaluation.comparisons import comparisons
-from more_repro.evaluation.controls import BETTER, SAME, UNDECIDED, WORSE, control_schemes, controls_table
+from more_repro.evaluation.comparisons import TESTED, comparisons
+from more_repro.evaluation.controls import BETTER, SAME, UNDECIDED, WORSE, _verdict, control_schemes, controls_table
 from more_repro.evaluation.intervals import holm, mean_interval, stratified_mean
 from more_repro.params import Scheme, Stats
 
@@ -63,7 +63,8 @@ def test_comparisons_hold_more_against_controls_in_a_family_of_its_own(metrics):
     assert set(table["against"]) == {"multitask", "higher", "lower"}
     against = table[(table["against"] != "multitask") & (table["base"] == "tiny") & (table["source"] == "all")]
     assert set(against["scheme"]) == {"more"}
-    np.testing.assert_allclose(against["p_holm"], holm(against["p"]))
+    tested = against["metric"].isin(TESTED)
+    np.testing.assert_allclose(against.loc[tested, "p_holm"], holm(against.loc[tested, "p"]))
     row = against[(against["against"] == "higher") & (against["metric"] == "ece")].iloc[0]
     expected = mean_interval(-0.02 - NOISE, 0.95)
     assert (row["estimate"], row["low"]) == pytest.approx((expected.estimate, expected.low))
@@ -91,3 +92,22 @@ def test_controls_are_known_by_what_they_do():
         "dice": scheme(weighting="random"),
     }
     assert control_schemes(schemes) == ("proportional", "mine", "dice")
+
+
+@pytest.mark.parametrize(
+    ("ece", "accuracy", "p_holm", "verdict"),
+    [
+        ((-0.010, -0.006), (-0.01, 0.01), 0.01, BETTER),
+        ((-0.004, -0.002), (-0.01, 0.01), 0.01, SAME),  # below the smallest ECE of interest, however certain
+        ((-0.004, -0.002), (-0.03, -0.01), 0.01, UNDECIDED),
+        ((-0.004, 0.004), (0.01, 0.05), 0.9, UNDECIDED),
+        ((0.006, 0.010), (-0.01, 0.01), 0.01, WORSE),
+        ((0.006, 0.010), (0.01, 0.05), 0.01, UNDECIDED),  # worse calibrated, perhaps more accurate
+        ((-0.010, -0.006), (-0.05, 0.01), 0.01, UNDECIDED),
+        ((np.nan, np.nan), (-0.01, 0.01), np.nan, UNDECIDED),
+    ],
+)
+def test_every_verdict_needs_its_accuracy(ece, accuracy, p_holm, verdict):
+    row = {"ece": np.mean(ece), "ece_low": ece[0], "ece_high": ece[1], "p_holm": p_holm}
+    row |= {"accuracy_low": accuracy[0], "accuracy_high": accuracy[1]}
+    assert _verdict(row, STATS) == verdict

@@ -27,7 +27,9 @@ def test_mean_interval_is_the_t_test():
 
 def test_mean_interval_without_spread_or_replicates():
     assert mean_interval([0.0, 0.0], 0.95).p == 1
-    assert mean_interval([1.0, 1.0], 0.95).p == 0
+    for one in (mean_interval([0.01, 0.01], 0.95), stratified_mean([0.01, 0.01, 0.3, 0.3], list("aabb"), 0.95)):
+        assert np.isnan([one.low, one.high, one.p]).all()  # two seeds that agree are no certainty
+    assert stratified_mean([0.0, 0.0], ["a", "a"], 0.95).columns() == {"estimate": 0.0, "low": 0.0, "high": 0.0}
     assert np.isnan(mean_interval([1.0], 0.95).low)
     assert np.isnan(mean_interval([], 0.95).estimate)
 

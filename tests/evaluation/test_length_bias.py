@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from more_repro.evaluation.length import CORRELATION, LONGER, correlation, length_bias
-from more_repro.evaluation.scored import scored_models
+from more_repro.evaluation.length import CORRELATION, EXCESS, EXPECTED, LONGER, _rows, correlation, length_bias
+from more_repro.evaluation.scored import Pairs, scored_models
+from more_repro.params import Stats
 
+STATS = Stats(seed=7, bins=10, null_draws=20, bootstrap_draws=20, permutation_draws=20, confidence=0.95)
 ALIGN = ("helpful", "harmless")
 
 
@@ -55,6 +58,26 @@ def test_a_model_of_words_is_found_and_the_rule_gives_the_share_of_the_labels(sc
     assert rule["statistic"].tolist() == [LONGER]
     helpful = words[words["source"] == "helpful"]
     assert rule["estimate"].item() == (helpful["reward_chosen"] > 0).mean()
+
+
+def test_a_perfect_model_prefers_the_longer_more_often_and_has_no_excess():
+    rng = np.random.default_rng(0)
+    covered, choices, labels = 0, [], []
+    for _ in range(200):
+        words = np.repeat(rng.integers(-6, 7, 200), 2).astype(float)
+        toward = 0.8 + 0.5 * rng.standard_normal(400)  # log odds that the longer response is preferred
+        longer = rng.random(400) < expit(toward)
+        sign = np.where(longer, 1.0, -1.0)  # chosen is the longer one
+        nothing = np.full(400, np.nan)
+        pairs = Pairs(toward * sign, np.arange(400), np.arange(400) // 2, nothing, nothing)
+        rows = {row["statistic"]: row for row in _rows(pairs, np.abs(words) * sign, False, STATS)}
+        covered += rows[EXCESS]["low"] <= 0 <= rows[EXCESS]["high"]
+        assert rows[EXCESS]["n_pairs"] + rows[EXCESS]["n_equal"] == rows[CORRELATION]["n_pairs"] == 400
+        assert rows[EXCESS]["n_equal"] == (words == 0).sum()
+        choices.append(rows[LONGER]["estimate"])
+        labels.append(rows[EXPECTED]["estimate"] - rows[EXCESS]["estimate"])
+    assert 0.9 < covered / 200 < 0.99
+    assert np.mean(choices) > np.mean(labels) + 0.1  # the yardstick of choices would call it biased
 
 
 def test_without_the_rule_there_is_no_table_and_a_missing_pair_is_an_error(scores, stats):

@@ -167,7 +167,7 @@ def test_null_means_that_differ_are_noted(scores, stats):
     few.loc[few["scheme"] == "more", "reward_chosen"] *= 25  # certain everywhere: no ECE left by chance
     made = paired_table(scored_models(few), stats, ALIGN)
     errors = made[made["metric"] == "ece"]
-    assert errors["note"].str.contains("compare the excess").all()
+    assert errors["note"].str.contains("compare the log slope").all()
     assert (made.loc[made["metric"] == "accuracy", "note"] == "").all()
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from more_repro.evaluation import published
-from more_repro.evaluation.calibrated import null_differences
+from more_repro.evaluation.calibrated import null_pairs
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +51,24 @@ def test_errors_name_the_key():
         published.parse("citation: {arxiv: a, venue: b, code: c}")
 
 
+def difference(accuracy, sizes, *settings):
+    both = (accuracy,) * len(sizes)
+    return np.subtract(*null_pairs(both, both, sizes, *settings))
+
+
 def test_noise_of_two_calibrated_models_gives_the_known_tails():
     rng = np.random.default_rng(0)
-    noise = null_differences(0.724, (2352, 2312), 10, 600, rng)
+    noise = difference(0.724, (2352, 2312), 10, 600, rng)
     assert noise.std() == pytest.approx(0.0041 * np.sqrt(2), rel=0.15)
     assert (np.abs(noise) >= 0.0141).mean() < 0.03
     assert 0.15 < (np.abs(noise) >= 0.0068).mean() < 0.33
-    tied = null_differences(0.65, (500,), 10, 50, rng, correlation=1.0)
+    tied = difference(0.65, (500,), 10, 50, rng, 1.0)
     assert np.abs(tied).max() < 5e-3  # their covariance is that of a sample
     with pytest.raises(ValueError, match=r"accuracy is 0\.4"):
-        null_differences(0.4, (10,), 10, 5, rng)
+        difference(0.4, (10,), 10, 5, rng)
 
 
 def test_drawn_bins_give_the_nulls_of_drawn_pairs(calibrated):
-    from more_repro.evaluation.calibrated import null_pairs
     from more_repro.evaluation.ece import ece_of
 
     rng = np.random.default_rng(1)

@@ -29,7 +29,7 @@ def design(sizes=(5, 4, 6), seed=0, effect=-2.0) -> pd.DataFrame:
     table["ece"] = 0.06 + level + rng.normal(0, 0.01, len(names))
     table["accuracy"] = 0.65 - level + rng.normal(0, 0.01, len(names))
     table["net_win"] = effect * table["ece"] + table["accuracy"] + rng.normal(0, 0.005, len(names))
-    return table.assign(perplexity_helpful=3 - table["net_win"] + rng.normal(0, 0.02, len(names)), ece_null_sd=0.003)
+    return table.assign(perplexity_helpful=3 - table["net_win"] + rng.normal(0, 0.02, len(names)), ece_sd=0.003)
 
 
 def full_fit(table, outcome="net_win"):

@@ -17,4 +17,6 @@ def odd_params() -> Params:
     known["regimes"] = {"mine": {"learning_rate": 1e-3, "unique_pairs": {}}}
     known["rm"]["sweep"] = {"bases": (), "schemes": (), "counts": ()}
     known["align"] = known["align"] | {"policy": "only", "sources": ODD_SOURCES[:1]}
-    return Params.model_validate(known | {"seeds": (0,), "report": {"title": "Mine", "regime": "mine"}})
+    return Params.model_validate(
+        known | {"seeds": (0,), "report": known["report"] | {"title": "Mine", "regime": "mine"}}
+    )

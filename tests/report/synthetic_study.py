@@ -94,6 +94,7 @@ def _metrics(ids: list[dict], sources: Sequence[str], align: Sequence[str], rng:
                     accuracy_low=accuracy - half,
                     accuracy_high=accuracy + half,
                     ece=ece * nan,
+                    ece_sd=0.3 / np.sqrt(n) * nan,
                     ece_null_mean=0.7 / np.sqrt(n) * nan,
                     ece_null_sd=0.2 / np.sqrt(n) * nan,
                     ece_p=0.03 * nan,
@@ -506,10 +507,17 @@ def _length_bias(ids: list[dict], sources: Sequence[str], rng: np.random.Generat
         if model["trained_on"].startswith("first"):
             continue
         for source in (*sources, "all"):
-            for statistic, middle in (("prefers_longer", 0.55), ("correlation", 0.1)):
+            for statistic, middle in (
+                ("prefers_longer", 0.55),
+                ("expects_longer", 0.53),
+                ("longer_excess", 0.02),
+                ("correlation", 0.1),
+            ):
                 value = middle + rng.normal(0, 0.03)
                 limits = dict(estimate=value, low=value - 0.03, high=value + 0.03)
-                rows.append(model | dict(source=source, statistic=statistic, n_pairs=1000, n_prompts=990) | limits)
+                rows.append(
+                    model | dict(source=source, statistic=statistic, n_pairs=1000, n_prompts=990, n_equal=12) | limits
+                )
     return pd.DataFrame(rows)
 
 

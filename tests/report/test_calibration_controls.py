@@ -1,11 +1,15 @@
 """Temperature, re-use, length, influence and null columns: the right rows stand where they are drawn."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from more_repro.report import calibration_controls as control
 from more_repro.report import calibration_tables, regression_figures
 from more_repro.report.build import make_paper_tables, published_tables
+from more_repro.report.html import UNDER
+from more_repro.report.null_columns import folded
+from more_repro.report.study import placebo_sentences
 from more_repro.report.style import NotMeasured
 
 
@@ -44,8 +48,8 @@ def test_length_rows_hold_each_scheme_once_and_singles_on_their_own_source(full_
     assert not rows.duplicated(["base", "scheme", "source"]).any()
     top = rows[rows["scheme"] == "top"]
     assert (top["trained_on"] == top["source"]).all()
-    assert (rows["scheme"] == "length").sum() == 5
-    assert set(rows["statistic"]) == {"prefers_longer"}
+    assert "length" not in set(rows["scheme"])
+    assert set(rows["statistic"]) == {"longer_excess"}
     assert "all" not in set(rows["source"])
 
 
@@ -94,3 +98,23 @@ def test_page_shows_combined_rows_and_names_the_band(full_study):
     assert len(rows) == combined
     assert rows.loc[rows["metric"] == "ece", "null"].eq("-0.010 to +0.010").all()
     assert rows.loc[rows["metric"] != "ece", "null"].eq("–").all()
+
+
+@pytest.mark.parametrize(("low", "said"), [(-0.9, "excludes 0: the coefficient of ECE is confounded"), (-2.0, "as it")])
+def test_the_placebo_sentence_follows_its_interval(full_study, low, said):
+    row = full_study["regression"].iloc[[0]].assign(outcome="net_win", term="ece_temperature", estimate=-0.5)
+    (line,) = placebo_sentences(row.assign(low=low, high=0.1 if low < -1 else -0.1))
+    assert said in line
+    assert placebo_sentences(row.assign(low=np.nan)) == []
+
+
+def test_an_ece_whose_null_is_far_from_multitasks_is_marked():
+    nulls = {"multitask": 0.02, "more": 0.0249, "top": 0.026}
+    rows = pd.DataFrame({"scheme": list(nulls), "ece": 0.05, "ece_null": list(nulls.values()), "group": "one"})
+    rows = rows.assign(ece_difference=[np.nan, -0.01, -0.01], ece_noise_low=-0.012, ece_noise_high=0.012)
+    shown = pd.DataFrame({"scheme": list(nulls), "ece": "0.0500 [0.0400, 0.0600]", "ece_null": "0.020"})
+    shown = shown.assign(ece_difference="", ece_noise_low="", ece_noise_high="")
+    cells = [cell.split(UNDER) for cell in folded(shown, rows)["ece"]]
+    assert [cell[0] for cell in cells] == [*2 * ["0.0500 [0.0400, 0.0600]"], "0.0500† [0.0400, 0.0600]"]
+    assert cells[1][1:] == ["null 0.020", "to multitask -0.010", "noise -0.012 to 0.012"]
+    assert cells[2][1:] == ["null 0.020"]

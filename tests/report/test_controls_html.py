@@ -12,7 +12,7 @@ def test_one_sentence_for_each_regime_tells_every_verdict_and_n(full_study):
     assert re.findall(r"<li>(Regime \w+)", text) == ["Regime balanced", "Regime resampled"]
     assert (
         "by ECE at comparable accuracy, MORE does more than multitask and random; does less than proportional; "
-        "is the same, as far as it matters, as centered rewards; is undecided against smoothed labels "
+        "is the same, as far as it matters, as centered; is undecided against smoothed "
         "(6 pairs of models, 5,000 test pairs each)."
     ) in text
     assert text.count('scope="rowgroup"') == 2

@@ -9,6 +9,7 @@ or is over a cap.
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -126,7 +127,7 @@ def examples_table(parts: Iterable[tuple[Split, Part]], folder: str) -> pd.DataF
             part.source,
             split,
             reason,
-            shown.where.replace(f"{folder.rstrip('/')}/", ""),
+            _from_folder(shown.where, folder),
             shown.prompt,
             shown.chosen,
             shown.rejected,
@@ -136,6 +137,13 @@ def examples_table(parts: Iterable[tuple[Split, Part]], folder: str) -> pd.DataF
         for shown in examples
     ]
     return check(pd.DataFrame(lines, columns=list(SCHEMAS["audit_examples"])), "audit_examples")
+
+
+def _from_folder(where: str, folder: str) -> str:
+    """A place, named from the folder; an absolute folder stands nowhere in it."""
+    start = str(Path(folder) / "x")[:-1]  # as the paths of its files begin: "" where it is the working directory
+    told = where.removeprefix(start)
+    return told.replace(start, "") if Path(folder).is_absolute() and start != "/" else told
 
 
 def _comparison(pair: PreferencePair) -> Comparison:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 
-from more_repro.data.csv_rows import looks_like_header, read_csv
+from more_repro.data.csv_rows import check_delimiter, looks_like_header, read_csv
 from more_repro.data.json_rows import read_lines, read_list
 from more_repro.data.parquet_rows import read_parquet
 from more_repro.data.rows import RawRows, Row, SourceError
@@ -22,6 +22,7 @@ _READERS: dict[str, Callable[[bytes, str], Iterator[Row]]] = {
     "Parquet": read_parquet,
 }
 _ENDINGS = {".json": "JSON list", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines", ".csv": "CSV", ".parquet": "Parquet"}
+_LONGEST_HEADER = 2**16  # bytes
 _KNOWN = "a JSON list '[..', JSON Lines '{..', CSV with a header, or Parquet; all but Parquet also as gzip"
 
 
@@ -34,20 +35,27 @@ def local_path(folder: str | Path, name: str | None, source: str, split: str) ->
     if inside.is_absolute() or ".." in inside.parts:
         raise SourceError(where, split, name, f"a path inside {folder}, without '..'")
     path = Path(folder) / inside
-    if not path.resolve().is_relative_to(Path(folder).resolve()):
+    try:
+        stays, exists = path.resolve().is_relative_to(Path(folder).resolve()), path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, with a NUL, or a link to itself
+        raise SourceError(where, split, name, f"the name of a file under {folder} ({_said(error)})") from None
+    if not stays:
         raise SourceError(where, split, name, f"a file that stays inside {folder}; this link leads out of it")
-    if not path.is_file():
+    if not exists:
         raise SourceError(where, split, name, f"a file that exists at {path}")
     return path
 
 
-def open_file(path: Path) -> RawRows:
-    """The raw rows of a file, its container as its content shows it.
+def open_file(path: Path, name: str | None = None) -> RawRows:
+    """The raw rows of a file, its container as its content shows it. name: as the params say it.
 
     Raises SourceError where the file is empty, cut, none of the known containers, or not what its name says; while
     rows are taken, where it is not UTF-8 or cannot be read on. Rows that are broken one by one come as SourceErrors.
     """
-    stored = path.read_bytes()
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise SourceError(str(path), "file", _said(error), "a file that can be read") from None
     data = _unpacked(path, stored)
     if not data or data.isspace():
         raise SourceError(str(path), "file", "nothing", "at least one row")
@@ -55,7 +63,7 @@ def open_file(path: Path) -> RawRows:
     if container == "Parquet" and data is not stored:
         raise SourceError(str(path), "container", "Parquet, gzip", "Parquet as it is: it has its own compression")
     return RawRows(
-        file=path.name,
+        file=name or path.name,
         container=container if data is stored else f"{container}, gzip",
         rows=_READERS[container](data.removeprefix(_BYTE_ORDER), str(path)),
         n_bytes=len(stored),
@@ -84,6 +92,7 @@ def _container(path: Path, data: bytes) -> str:
         raise SourceError(str(path), "container", shown, f"{named}, as the name says, or another name")
     container = shown or named
     if container is None:
+        check_delimiter(_first_line(data), f"{path}:1")
         raise SourceError(str(path), "container", data[:20], _KNOWN)
     return container
 
@@ -94,5 +103,14 @@ def _shown(data: bytes) -> str | None:
     start = data[:4096].removeprefix(_BYTE_ORDER).lstrip()
     if start[:1] in (b"[", b"{"):
         return "JSON list" if start[:1] == b"[" else "JSON Lines"
-    line = data.removeprefix(_BYTE_ORDER).partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
-    return "CSV" if looks_like_header(line) else None
+    return "CSV" if looks_like_header(_first_line(data)) else None
+
+
+def _first_line(data: bytes) -> str:
+    """The first line that is not blank."""
+    start = data[:_LONGEST_HEADER].removeprefix(_BYTE_ORDER).lstrip(b"\r\n")
+    return (start.splitlines() or [b""])[0].decode("utf-8", "replace")
+
+
+def _said(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

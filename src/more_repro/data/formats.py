@@ -20,17 +20,17 @@ def detect(head: Sequence[Row], where: str) -> str:
 
     Raises SourceError that says what every format needs, where a row fits no format or several.
     """
-    rows = [row for _, row in head if isinstance(row, dict)]
-    found = Counter(candidates(row) for row in rows)
+    rows = [(place, row, candidates(row)) for place, row in head if isinstance(row, dict)]
+    found = Counter(names for _, _, names in rows)
     if not found:
         raise next((row for _, row in head if isinstance(row, SourceError)), SourceError(where, "rows", 0, "a row"))
     names = found.most_common(1)[0][0]
     if len(names) != 1:
-        keys = next(list(row) for row in rows if candidates(row) == names)
+        place, keys = next((place, list(row)) for place, row, fits in rows if fits == names)
         shown = f"keys {', '.join(keys) or '(none)'}"
         shown += f", which fit {' and '.join(names)}" if names else ""
         needs = "; ".join(f"{name}: {find_reader(name).needs}" for name in READERS)
-        raise SourceError(where, "format", shown, f"rows of one known format. {needs}")
+        raise SourceError(place, "format", shown, f"rows of one known format. {needs}")
     return names[0]
 
 

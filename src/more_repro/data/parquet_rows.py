@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 from more_repro.data.rows import Row, SourceError
 
 _BATCH = 1024  # rows made into objects at a time
+# What pyarrow raises for a value that is no Python object: no UTF-8, no date, a field named twice, no time zone.
+_NO_OBJECT = (pa.ArrowException, ValueError, ArithmeticError, LookupError, TypeError)
 
 
 def read_parquet(data: bytes, path: str) -> Iterator[Row]:
@@ -23,7 +25,9 @@ def read_parquet(data: bytes, path: str) -> Iterator[Row]:
             for row in _objects(batch, path, number):
                 number += 1
                 yield f"{path} row {number}", row
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except SourceError:
+        raise
+    except (OSError, *_NO_OBJECT) as error:
         after = f" row {number + 1}" if number else ""
         raise SourceError(f"{path}{after}", "file", str(error), "a whole Parquet file") from None
 
@@ -32,13 +36,20 @@ def _objects(batch: pa.RecordBatch, path: str, done: int) -> list[dict[str, Any]
     try:
         rows: list[dict[str, Any] | SourceError] = list(batch.to_pylist())
         return rows
-    except UnicodeDecodeError:  # a text column need not hold text
-        return [_object(batch.slice(at, 1), f"{path} row {done + at + 1}") for at in range(batch.num_rows)]
+    except _NO_OBJECT:
+        return [_object(batch, at, f"{path} row {done + at + 1}") for at in range(batch.num_rows)]
 
 
-def _object(row: pa.RecordBatch, where: str) -> dict[str, Any] | SourceError:
-    try:
-        (found,) = row.to_pylist()
-    except UnicodeDecodeError as error:
-        return SourceError(where, "bytes", error.object[error.start : error.end], "UTF-8 text")
-    return dict(found)
+def _object(batch: pa.RecordBatch, at: int, where: str) -> dict[str, Any] | SourceError:
+    """One row; a date or time that Python cannot hold is None, since no format reads any."""
+    row = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[at].as_py()
+        except UnicodeDecodeError as error:  # a text column need not hold text
+            return SourceError(where, "bytes", error.object[error.start : error.end], "UTF-8 text")
+        except _NO_OBJECT as error:
+            if not pa.types.is_temporal(column.type):
+                return SourceError(where, name, str(error), "a value that can be read")
+            row[name] = None
+    return row

@@ -20,7 +20,7 @@ def raw_rows(name: str, source: Source, data: Data, split: Literal["train", "tes
     """The rows of a split. `source.location` None means the file `source.<split>` of data.folder."""
     part = source.train if split == "train" else source.test
     if source.location is None:
-        return files.open_file(files.local_path(data.folder, part, name, split))
+        return files.open_file(files.local_path(data.folder, part, name, split), part)
     return _hub_rows(name, source, source.location, split, part)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from pathlib import Path
 from typing import Literal
 
 from more_repro.data import formats
@@ -79,7 +80,8 @@ def read_split(
     rows = Rows(name)
     head = list(islice(raw.rows, formats.HEAD))
     if not head:
-        raise SourceError(raw.file, "rows", 0, "at least one row")
+        where = raw.file if source.location is not None else str(Path(data.folder) / raw.file)
+        raise SourceError(where, "rows", 0, "at least one row")
     chosen = formats.detect(head, head[0][0]) if source.reader == "auto" else source.reader
     reader = find_reader(chosen)(rows, How(source.subset, data.ranked))
     n_rows = _feed(reader, chosen, chain(head, raw.rows), allowance or Allowance(data.unreadable_rows))

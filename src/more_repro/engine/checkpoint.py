@@ -38,7 +38,10 @@ class DamagedCheckpointError(ValueError):
 
 
 def save_checkpoint(folder: Path, fingerprint: str, state: TrainingState) -> None:
-    """Write folder/step<step> and drop all but the last two."""
+    """Write folder/step<step>, and keep of all others the one before it alone.
+
+    A later one was passed over as damaged, or training would not be at this step.
+    """
 
     def fill(part: Path) -> None:
         save_file({name: t.contiguous() for name, t in state.model.items()}, part / "model.safetensors")
@@ -49,25 +52,33 @@ def save_checkpoint(folder: Path, fingerprint: str, state: TrainingState) -> Non
         (part / "state.json").write_text(json.dumps({"step": state.step, "parameters": groups}), encoding="utf-8")
 
     write_folder(folder / _name(state.step), fingerprint, fill)
-    for old in _steps(folder)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    written = [path for path in _steps(folder) if path.name <= _name(state.step)]
+    for path in _steps(folder):
+        if path not in written[-KEPT:]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def load_checkpoint(folder: Path, fingerprint: str) -> TrainingState | None:
+def load_checkpoint(folder: Path, fingerprint: str, *, delete_foreign: bool = False) -> TrainingState | None:
     """The newest whole checkpoint with this fingerprint, or None; says why a checkpoint is passed over.
 
-    A checkpoint of another fingerprint (other params, data, base or code) is deleted with its folder.
+    Where one has another fingerprint (other settings, data, base or code), the folder is moved aside under a name that
+    is free, <folder>.<start of that fingerprint>.old; delete_foreign: it is deleted, for a scratch folder.
     """
     for path in reversed(_steps(folder)):
         try:
             found = verify_folder(path)
             if found != fingerprint:
-                progress.say(f"{path}: made with other params, data, base or code; training starts fresh")
-                shutil.rmtree(folder, ignore_errors=True)
+                fate = "deleted" if delete_foreign else f"kept as {_moved_aside(folder, found).name}"
+                if delete_foreign:
+                    drop_checkpoints(folder)
+                progress.say(
+                    f"{path}: made with other settings, data, base, versions or code; training starts fresh, and the "
+                    f"earlier checkpoints are {fate}"
+                )
                 return None
             return _load(path)
         except (DamagedCheckpointError, OSError) as error:
-            progress.say(f"{path}: damaged ({error}); falling back to the checkpoint before")
+            progress.say(f"{path}: damaged ({error}); falling back to the checkpoint before, or to a fresh start")
     return None
 
 
@@ -90,7 +101,11 @@ def drop_checkpoints(folder: Path) -> None:
 
 
 def write_folder(target: Path, fingerprint: str, fill: Callable[[Path], None]) -> None:
-    """Make a folder of files with a manifest (sha256 of each), under a temporary name, then rename it into place."""
+    """Make a folder of files with a manifest (sha256 of each), under a temporary name, then rename it into place.
+
+    What processes that are gone left half written beside it is removed.
+    """
+    _drop_leftovers(target.parent)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -114,6 +129,34 @@ def verify_folder(path: Path) -> str:
         if not file.is_file() or file_digest(file) != expected:
             raise DamagedCheckpointError(f"{name} is missing or has other bytes than were written")
     return fingerprint
+
+
+def _moved_aside(folder: Path, fingerprint: str) -> Path:
+    """Rename the folder to a free name, and return that."""
+    name, number = f"{folder.name}.{fingerprint[:8]}.old", 1
+    target = folder.with_name(name)
+    while target.exists():
+        number += 1
+        target = folder.with_name(f"{name}{number}")
+    return folder.rename(target)
+
+
+def _drop_leftovers(folder: Path) -> None:
+    """Remove .<name>.<pid>.part where no process has that number any more."""
+    for part in folder.glob(".*.part"):
+        pid = part.name.split(".")[-2]
+        if pid.isdigit() and not _runs(int(pid)):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # signal 0 asks, and sends nothing
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _name(step: int) -> str:

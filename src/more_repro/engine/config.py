@@ -1,6 +1,7 @@
 """The settings of MoreTrainer, under the names that a user of transformers' TrainingArguments knows."""
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from more_repro.engine.lora import LoraSpec
 from more_repro.engine.objective import PairLoss
 from more_repro.engine.weighting import Normalization, WeightingSpec
 
+_WHOLE = ("per_source_batch_size", "max_length", "max_steps", "token_budget", "save_steps", "logging_steps", "seed")
 _NO_NUMBERS = ("output_dir", "save_steps", "logging_steps")  # what a training's numbers do not depend on
 
 
@@ -21,10 +23,11 @@ class MoreConfig:
     the largest source; smaller ones begin anew. max_steps: if given, the number of steps whatever the data.
     max_length: tokens of prompt and response; what is over is cut from the left. token_budget: tokens of a
     micro-batch, None for what suits the device; it changes no result. memory_limit_gib: for a step's activations, None
-    for half of the device; above it a step trades time for memory. bf16: the backbone's products; weights, head and
-    lambda stay fp32. lora: train adapters and the head instead of all weights.
+    for half of what weights and optimizer leave of the device; above it a step trades time for memory. bf16: the
+    backbone's products; weights, head and lambda stay fp32. lora: train adapters and the head instead of all weights.
     weighting: more, uniform (vanilla mixing), fixed (with weights), or another of `engine.weighting`. alpha: share of
-    the NEW head gradient in the smoothing. normalization: of the head gradients, none, l2, loss or l2_loss.
+    the NEW head gradient in the smoothing. normalization: of the head gradients, none, l2, loss or l2_loss. None in
+    either is the rule's own: 0.99 and l2 for more and frank_wolfe, 1 and none for the others, as in their papers.
     lambda_scope: over the whole batch, or micro_batch as the paper's code has it. label_smoothing, center,
     sum_to_zero: see PairLoss. Raises ValueError for a number that cannot be meant.
     """
@@ -47,8 +50,8 @@ class MoreConfig:
     save_steps: int = 500
     logging_steps: int = 10
     weighting: str = "more"
-    alpha: float = 0.99
-    normalization: Normalization = "l2"
+    alpha: float | None = None
+    normalization: Normalization | None = None
     weights: tuple[float, ...] | None = None
     lambda_scope: LambdaScope = "batch"
     label_smoothing: float = 0.0
@@ -57,17 +60,31 @@ class MoreConfig:
     lora: LoraSpec | None = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         positive = ("learning_rate", "max_grad_norm", "per_source_batch_size", "num_train_epochs", "max_length")
-        for name in (*positive, "save_steps", "logging_steps", "token_budget", "max_steps"):
+        for name in (*positive, "save_steps", "logging_steps", "token_budget", "max_steps", "memory_limit_gib"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, found {value}")
         for name in ("warmup_ratio", "final_learning_rate_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} lies in [0, 1], found {getattr(self, name)}")
+        for name in ("weight_decay", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be below 0, found {getattr(self, name)}")
         if self.lambda_scope not in ("batch", "micro_batch"):
             raise ValueError(f"lambda_scope is batch or micro_batch, found {self.lambda_scope!r}")
         self.pair_loss()
+
+    def _check_kinds(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{item.name} must be a finite number, found {value}")
+        for name in _WHOLE:
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise ValueError(f"{name} must be a whole number, found {value!r}")
 
     @property
     def precision(self) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from more_repro.engine.distributed import Group
 
 
 def training_fingerprint(settings: Mapping[str, Any], pairs: StepPairs, model: torch.nn.Module, group: Group) -> str:
-    """sha256 over settings, the tokens of every step, the model's first weights, this package's code, torch's version
-    and the number of processes."""
+    """sha256 over settings, the tokens of every step, the model's first weights, this package's code, the versions of
+    torch and transformers, the number of processes, and on a CPU of threads: sums split otherwise round otherwise."""
     tokens = [pairs.sequences.flat, pairs.sequences.starts, pairs.chosen, pairs.rejected]
     code = code_digest(sorted(Path(__file__).parent.rglob("*.py")))
-    facts = repr([sorted(settings.items()), torch.__version__, group.size, torch.cuda.is_available()])
+    on_gpu = torch.cuda.is_available() and not settings.get("use_cpu", False)
+    threads = None if on_gpu else torch.get_num_threads()
+    versions = [torch.__version__, version("transformers")]
+    facts = repr([sorted(settings.items()), versions, group.size, on_gpu, threads])
     return digest([facts, code, tensors_digest(dict(enumerate(tokens))), tensors_digest(model.state_dict())])
 
 

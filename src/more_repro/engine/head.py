@@ -1,7 +1,7 @@
 """Everything of a step between the hidden states and their gradient: losses, head gradients, lambda. No model."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -22,11 +22,16 @@ class StepRule:
 
     lambda_scope: `batch` solves lambda once, over all pairs of the step on all processes; `micro_batch` solves it for
     one pair of each source after the other, as the paper's code does, and the loss is the mean over those groups.
+    Raises ValueError for another scope.
     """
 
     weighting: Weighting
     loss: PairLoss = field(default_factory=PairLoss)
     lambda_scope: LambdaScope = "batch"
+
+    def __post_init__(self) -> None:
+        if self.lambda_scope not in get_args(LambdaScope):
+            raise ValueError(f"lambda_scope is batch or micro_batch, found {self.lambda_scope!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ import torch
 from transformers import PreTrainedModel
 
 from more_repro import progress
+from more_repro.engine.attention import supports_rows
 from more_repro.engine.batches import StepPairs, check_split
 from more_repro.engine.checkpoint import TrainingState, load_checkpoint, read_checkpoint, save_checkpoint
 from more_repro.engine.distributed import ALONE, Group, copy_from_first, sum_gradients, wait_for_all
 from more_repro.engine.head import StepRule
-from more_repro.engine.memory import choose_mode, memory_limit_bytes, token_budget_of
+from more_repro.engine.memory import memory_limit_bytes, step_memory, token_budget_of
 from more_repro.engine.optimizer import learning_rate_share, make_optimizer
+from more_repro.engine.prefix import MIN_PREFIX
 from more_repro.engine.step import StepOutcome, step_gradients
 
 PER_SOURCE = ("loss", "lambda", "margin", "head_gradient_norm")
@@ -26,8 +28,9 @@ class LoopSettings:
     """The course of a training; the number of steps is that of its pairs.
 
     max_grad_norm: gradients are scaled down to this length. memory_limit_gib: for a step's activations, None for half
-    of the device. checkpoint_steps: steps between checkpoints. keep_last: write one after the last step too.
-    quiet_s: seconds without a line of progress.
+    of what weights and optimizer leave of the device; a step that would need more trades time for memory, then has
+    smaller micro-batches. checkpoint_steps: steps between checkpoints. keep_last: write one after the last step too.
+    delete_foreign: see `load_checkpoint`. quiet_s: seconds without a line of progress.
     """
 
     learning_rate: float
@@ -40,6 +43,7 @@ class LoopSettings:
     memory_limit_gib: float | None = None
     precision: str = "fp32"
     keep_last: bool = False
+    delete_foreign: bool = False
     quiet_s: float = 0.0
 
 
@@ -61,7 +65,8 @@ class Loop:
         copy_from_first(model.parameters(), group)
         self.optimizer = make_optimizer(model, settings.weight_decay)
         self._token_budget = token_budget_of(settings.token_budget, model.device, settings.precision)
-        self._limit_bytes = memory_limit_bytes(settings.memory_limit_gib, model.device)
+        self._limit_bytes = memory_limit_bytes(settings.memory_limit_gib, model.device, model)
+        self._said_too_large = False
         self.log = empty_log(pairs.n_steps, pairs.n_sources)
         self.step = 0
 
@@ -91,7 +96,9 @@ class Loop:
 
         The first process decides, and the others read what it found.
         """
-        state = load_checkpoint(self.checkpoints, self.fingerprint) if self.group.rank == 0 else None
+        state = None
+        if self.group.rank == 0:
+            state = load_checkpoint(self.checkpoints, self.fingerprint, delete_foreign=self.settings.delete_foreign)
         found = int(self.group.sum(torch.tensor([state.step if state is not None else 0])))
         if found == 0:
             return 0
@@ -122,12 +129,27 @@ class Loop:
 
     def _gradients(self, step: int) -> StepOutcome:
         rows, prefixes = self.pairs.share(step, self.group)
-        n_tokens = int(self.pairs.sequences.lengths[rows].sum())
-        mode = choose_mode(self.model.config, n_tokens, token_budget=self._token_budget, limit_bytes=self._limit_bytes)
-        return step_gradients(
-            self.model, self.pairs.sequences, rows, self.rule, prefix_lengths=prefixes, mode=mode,
-            token_budget=self._token_budget, precision=self.settings.precision, group=self.group,
+        lengths = self.pairs.sequences.lengths[rows]
+        memory = step_memory(
+            self.model.config, int(lengths.sum()), widest=self._widest(lengths, prefixes),
+            token_budget=self._token_budget, limit_bytes=self._limit_bytes,
         )  # fmt: skip
+        if not memory.fits and not self._said_too_large:
+            self._said_too_large = True
+            progress.say(
+                f"{self.name}: the longest pair of step {step + 1} alone needs more than the {self._limit_bytes >> 20} "
+                "MiB that activations may take; it is tried all the same"
+            )
+        return step_gradients(
+            self.model, self.pairs.sequences, rows, self.rule, prefix_lengths=prefixes, mode=memory.mode,
+            token_budget=memory.token_budget, precision=self.settings.precision, group=self.group,
+        )  # fmt: skip
+
+    def _widest(self, lengths: torch.Tensor, prefixes: torch.Tensor) -> int:
+        """Tokens of the longest sequence, or pair that shares a row; lengths (2, K, B), prefixes (K, B)."""
+        if not supports_rows(self.model):
+            return int(lengths.max())
+        return int(torch.where(prefixes >= MIN_PREFIX, lengths.sum(dim=0) - prefixes, lengths.amax(dim=0)).max())
 
     def _note(self, step: int, outcome: StepOutcome, rate: float) -> None:
         self.log["loss"][step] = outcome.losses

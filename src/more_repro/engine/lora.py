@@ -1,7 +1,7 @@
 """Low-rank adapters in the backbone, through peft, and the plain weights that they amount to."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import PreTrainedModel
@@ -11,14 +11,26 @@ _ADAPTER = "default"
 
 @dataclass(frozen=True, slots=True)
 class LoraSpec:
-    """Adapters of rank `rank`, scaled by alpha / rank. targets: names of layers, None for peft's choice.
+    """Adapters of rank `rank`, scaled by alpha / rank. targets: names of layers, all-linear, or None
+    for peft's choice.
 
     The reward head is always trained whole; dropout is 0, so that every pass of a step is the same function.
+    Raises ValueError for a setting that cannot be meant.
     """
 
     rank: int = 16
     alpha: float = 32.0
-    targets: tuple[str, ...] | None = None
+    targets: tuple[str, ...] | Literal["all-linear"] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rank, int) or self.rank < 1:
+            raise ValueError(f"lora: rank is a whole number from 1, found {self.rank!r}")
+        if not 0 < self.alpha < float("inf"):
+            raise ValueError(f"lora: alpha must be above 0, found {self.alpha!r}")
+        if isinstance(self.targets, str) and self.targets != "all-linear":
+            raise ValueError(f"lora: targets are names in a tuple, or 'all-linear', found {self.targets!r}")
+        if self.targets is not None and not len(self.targets):
+            raise ValueError("lora: targets name no layer; None leaves the choice to peft")
 
 
 def add_lora(model: PreTrainedModel, spec: LoraSpec, seed: int) -> None:
@@ -28,7 +40,7 @@ def add_lora(model: PreTrainedModel, spec: LoraSpec, seed: int) -> None:
     """
     from peft import LoraConfig, inject_adapter_in_model  # here: the engine needs peft for this alone
 
-    targets = None if spec.targets is None else list(spec.targets)
+    targets = list(spec.targets) if isinstance(spec.targets, tuple | list) else spec.targets
     alpha: Any = spec.alpha  # peft says int, and divides
     config = LoraConfig(r=spec.rank, lora_alpha=alpha, target_modules=targets, lora_dropout=0.0)
     with torch.random.fork_rng(devices=[]):

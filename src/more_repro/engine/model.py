@@ -11,9 +11,10 @@ from transformers.utils import logging as transformers_logging
 from more_repro.engine.attention import row_arguments, row_attention, supports_rows
 from more_repro.engine.encoding import TokenSequences
 from more_repro.engine.lora import has_lora, merged_state_dict
-from more_repro.engine.memory import token_budget_of
+from more_repro.engine.memory import check_precision, token_budget_of
+from more_repro.engine.micro_batches import token_batches
 from more_repro.engine.prefix import Groups, alone, neighbour_groups
-from more_repro.engine.rows import Rows, plain_rows, shared_rows, token_batches
+from more_repro.engine.rows import Rows, plain_rows, shared_rows
 
 MAX_MEMBERS = 16  # sequences of one row when scoring: padded rows pay for the square of their width
 PACKED_FROM = 64  # mean tokens of a group from which packing pays on a CPU
@@ -57,8 +58,10 @@ def row_batches(
     """Micro-batches, on CPU, that hold every one of n sequences once; rows: (n,) by the places `groups` speaks of.
 
     Groups of a mean of PACKED_FROM tokens are packed on a CPU. Elsewhere rows are padded, and those that share no
-    prefix keep apart: without a mask, attention is faster.
+    prefix keep apart: without a mask, attention is faster. Raises ValueError for a sequence without tokens.
     """
+    if len(rows) and int((shortest := sequences.lengths[rows].min(dim=0)).values) < 1:
+        raise ValueError(f"sequence number {int(rows[shortest.indices])} has no tokens: it has no last state to judge")
     if not supports_rows(model):
         groups = alone(len(rows))
     lengths = groups.n_tokens(sequences.lengths[rows])
@@ -78,15 +81,21 @@ def row_batches(
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
-    """bf16 for the backbone's matrix products where the params ask for it; the head stays fp32 outside."""
+    """bf16 for the backbone's matrix products where the params ask for it; the head stays fp32 outside.
+
+    Raises ValueError for a precision other than fp32 and bf16.
+    """
+    check_precision(precision)
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
 
 
 def mask_dtype(model: PreTrainedModel, precision: str) -> torch.dtype:
-    """The format of attention masks: the one that attention computes in, fp32 for bf16 on a CPU."""
-    return torch.bfloat16 if precision == "bf16" and model.device.type != "cpu" else model.dtype
+    """The format of attention masks: the one that attention computes in, on a CPU fp32 or finer."""
+    if model.device.type == "cpu":
+        return torch.promote_types(model.dtype, torch.float32)
+    return torch.bfloat16 if precision == "bf16" else model.dtype
 
 
 def on_device(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from transformers import PreTrainedTokenizerBase
 
 from more_repro.engine.encoding import EncodedPairs, distinct_sequences
+from more_repro.lm.chat_template import check_opening, specials_pattern
 from more_repro.lm.encoding import encode_prompts, encode_responses
 from more_repro.records import Message, Role
 
@@ -16,10 +17,14 @@ _SIDES = ("chosen", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class EncodedRows:
-    """Pairs of one source; pair_ids are row numbers, from 0. n_empty: rows left out because a side says nothing."""
+    """Pairs of one source; pair_ids are row numbers, from 0. n_empty: rows left out because a side says nothing.
+
+    n_markup: rows of text that spell a special token of the tokenizer, which are read as plain text.
+    """
 
     pairs: EncodedPairs
     n_empty: int
+    n_markup: int
 
 
 def encode_rows(
@@ -33,26 +38,35 @@ def encode_rows(
     where: names the rows in messages. Raises ValueError naming row and field, what was found and what was expected,
     and where no row is left.
     """
+    if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
+        raise ValueError(f"{where}: expected rows, found {type(rows).__name__}")
     rows = list(rows)
     found = [_sides(row, f"{where}, row {number}") for number, row in enumerate(rows)]
-    said = [all(_says_something(row[name]) for name in _SIDES) for row in rows]
-    kept = list(compress(found, said))
+    says = [all(_says_something(row[name]) for name in _SIDES) for row in rows]
+    kept = list(compress(found, says))
     if not kept:
         raise ValueError(f"{where}: no row with something in chosen and in rejected, of {len(found)} rows")
-    texts = [side for position in range(2) for side in (sides[position] for sides in kept)]
-    conversational = not isinstance(texts[0], str)
-    tokens = _dialogues(texts, tokenizer) if conversational else _plain(texts, tokenizer, where)
+    kept_rows = list(compress(range(len(found)), says))
+    conversational = _conversational(kept, kept_rows, where)
+    texts = [sides[position] for position in range(2) for sides in kept]
+    if conversational:
+        names = [f"{where}, row {number}, {side}" for side in _SIDES for number in kept_rows]
+        tokens = _dialogues(texts, names, tokenizer, where)
+    else:
+        tokens = _plain(texts, tokenizer, where)
     sequences, places, cut = distinct_sequences(tokens, max_length)
     n = len(kept)
-    numbers = tuple(str(number) for number in compress(range(len(found)), said))
+    numbers = tuple(str(number) for number in kept_rows)
     pairs = EncodedPairs(numbers, sequences, places[:n], places[n:], cut[:n] | cut[n:])
-    return EncodedRows(pairs, len(found) - n)
+    return EncodedRows(pairs, len(found) - n, 0 if conversational else _n_markup(kept, tokenizer))
 
 
 def _sides(row: Mapping[str, Any], where: str) -> tuple[Any, Any]:
     """Both transcripts of a row: texts, or tuples of messages that end with the assistant's."""
     if not isinstance(row, Mapping):
         raise ValueError(f"{where}: expected chosen and rejected by name, found {type(row).__name__}")
+    if row.get("margin") is not None:
+        raise ValueError(f"{where}: a margin is no part of this loss; leave the column out")
     prompt = row.get("prompt")
     sides = [row.get(name) for name in _SIDES]
     if all(isinstance(side, str) for side in sides) and (prompt is None or isinstance(prompt, str)):
@@ -84,8 +98,6 @@ def _says_something(side: Any) -> bool:
 
 
 def _plain(texts: Sequence[Any], tokenizer: PreTrainedTokenizerBase, where: str) -> list[list[int]]:
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{where}: some rows are text, others lists of messages")
     end = tokenizer.eos_token
     if end is None:
         raise ValueError(f"{where}: text ends in the tokenizer's end-of-sequence token, and it has none")
@@ -96,11 +108,48 @@ def _plain(texts: Sequence[Any], tokenizer: PreTrainedTokenizerBase, where: str)
     return [ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id] for ids in encoded]
 
 
-def _dialogues(sides: Sequence[Any], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Each distinct prompt is rendered once: the two sides of a pair have theirs in common."""
-    if any(isinstance(side, str) for side in sides):
-        raise ValueError("some rows are lists of messages, others text")
+def _n_markup(kept: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase) -> int:
+    pattern, end = specials_pattern(tokenizer), tokenizer.eos_token or ""
+    return sum(any(pattern.search(side.removesuffix(end)) for side in sides) for sides in kept)
+
+
+def _conversational(kept: Sequence[tuple[Any, Any]], numbers: Sequence[int], where: str) -> bool:
+    """Whether rows are messages, not text. Raises ValueError naming the first that is not as the rows before."""
+    first = isinstance(kept[0][0], str)
+    for sides, number in zip(kept, numbers, strict=True):
+        if isinstance(sides[0], str) != first:
+            kinds = ("text", "messages") if first else ("messages", "text")
+            raise ValueError(
+                f"{where}: some rows are {kinds[0]}, others {kinds[1]}; the first of these is row {number}"
+            )
+    return not first
+
+
+def _dialogues(
+    sides: Sequence[tuple[Message, ...]], names: Sequence[str], tokenizer: PreTrainedTokenizerBase, where: str
+) -> list[list[int]]:
+    """Each distinct prompt is rendered once: the two sides of a pair have theirs in common. names: of the sides."""
+    if tokenizer.chat_template is not None:
+        check_opening(tokenizer, where)
+    elif tokenizer.eos_token is None:
+        raise ValueError(f"{where}: messages need a tokenizer with a chat template or an end-of-sequence token")
     prompts = list(dict.fromkeys(side[:-1] for side in sides))
-    opened = dict(zip(prompts, encode_prompts(tokenizer, prompts), strict=True))
-    answers = encode_responses(tokenizer, [side[-1].content for side in sides])
+    try:
+        opened = dict(zip(prompts, encode_prompts(tokenizer, prompts), strict=True))
+        answers = encode_responses(tokenizer, [side[-1].content for side in sides])
+    except ValueError:
+        _name_the_first(sides, names, tokenizer)
+        raise
     return [opened[side[:-1]] + answer for side, answer in zip(sides, answers, strict=True)]
+
+
+def _name_the_first(
+    sides: Sequence[tuple[Message, ...]], names: Sequence[str], tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Encode side by side, and raise the first's error with its name."""
+    for side, name in zip(sides, names, strict=True):
+        try:
+            encode_prompts(tokenizer, [side[:-1]])
+            encode_responses(tokenizer, [side[-1].content])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None

@@ -1,6 +1,5 @@
 """Groups of sequences as the rows of a micro-batch: token ids, positions, what sees what, and where the ends are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -185,25 +184,3 @@ def _causal(width: int) -> torch.Tensor:
 
 def _additive(seen: torch.Tensor) -> torch.Tensor:
     return torch.zeros(seen.shape).masked_fill_(~seen, _UNSEEN)
-
-
-def token_batches(lengths: torch.Tensor, budget: int, *, packed: bool) -> list[torch.Tensor]:
-    """Rows sorted by length, longest first, and cut so that a batch stays within the budget of tokens.
-
-    lengths: (n,). packed: what counts is the sum of lengths; else a batch is padded to its longest. Returns index
-    tensors that hold every row once; a single row may exceed the budget.
-    """
-    order = lengths.argsort(descending=True, stable=True)
-    return list(order.split(_sizes(lengths[order].tolist(), budget, packed=packed)))
-
-
-def _sizes(longest_first: Sequence[int], budget: int, *, packed: bool) -> list[int]:
-    sizes: list[int] = []
-    left = widest = 0
-    for length in longest_first:
-        if not sizes or left < (length if packed else widest):
-            sizes.append(0)
-            left, widest = budget, length
-        sizes[-1] += 1
-        left -= length if packed else widest
-    return sizes

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -15,9 +15,9 @@ from more_repro.engine.attention import row_attention, supports_rows
 from more_repro.engine.distributed import ALONE, Group
 from more_repro.engine.encoding import TokenSequences
 from more_repro.engine.head import HeadStep, StepRule, head_step
-from more_repro.engine.memory import Mode, token_budget_of
+from more_repro.engine.memory import Mode, can_checkpoint, token_budget_of
 from more_repro.engine.model import autocast, head_weight, hidden_states, mask_dtype, row_batches
-from more_repro.engine.prefix import alone, common_prefix_lengths, pair_groups
+from more_repro.engine.prefix import Groups, alone, common_prefix_lengths, pair_groups
 from more_repro.engine.rows import Rows
 
 
@@ -58,19 +58,13 @@ def step_gradients(
     The gradient is the same in all modes: `graph` keeps every micro-batch's graph until lambda is known; `checkpoint`
     keeps one state a layer and runs layers again in the backward pass; `replay` runs the backbone once without and
     once with a graph. Dropout must be off (eval mode), or two passes would differ.
-    Raises NonFiniteLossError before any backward pass, naming the sources.
+    Raises NonFiniteLossError before any backward pass, naming the sources; ValueError for a setting that is not known
+    or cannot be had of this model.
     """
-    if model.training:
-        raise ValueError("the step needs a model in eval mode: dropout would make its passes differ")
-    flat_rows = rows.reshape(-1)
-    if not share_prefix:
-        groups = alone(len(flat_rows))
-    elif prefix_lengths is None:
-        groups = pair_groups(common_prefix_lengths(sequences, *rows.reshape(2, -1)))
-    else:
-        groups = pair_groups(prefix_lengths.reshape(-1))
+    _check(model, mode)
     budget = token_budget_of(token_budget, model.device, precision)
-    made = row_batches(model, sequences, flat_rows, groups, budget)
+    groups = _groups(sequences, rows, share_prefix, prefix_lengths)
+    made = row_batches(model, sequences, rows.reshape(-1), groups, budget)
     batches = [batch.to(model.device, mask_dtype(model, precision)) for batch in made]
     with row_attention(model), _checkpointing(model, mode):
         head = _backbone_gradients(model, batches, rows.shape, rule, mode, precision, group)
@@ -83,6 +77,29 @@ def step_gradients(
         n_padded_tokens=sum(batch.n_computed for batch in batches),
         n_shared_tokens=sum(batch.n_shared for batch in batches),
     )
+
+
+def _check(model: PreTrainedModel, mode: Mode) -> None:
+    if model.training:
+        raise ValueError("the step needs a model in eval mode: dropout would make its passes differ")
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is one of {', '.join(get_args(Mode))}, found {mode!r}")
+    if mode == "checkpoint" and not can_checkpoint(model.config):
+        raise ValueError(
+            f"mode 'checkpoint' would switch on the dropout that the config of this {model.config.model_type} names; "
+            "use 'graph' or 'replay', or set its dropout rates to 0"
+        )
+
+
+def _groups(
+    sequences: TokenSequences, rows: torch.Tensor, share_prefix: bool, prefix_lengths: torch.Tensor | None
+) -> Groups:
+    """Pairs that share a prefix together; rows (2, K, B)."""
+    if not share_prefix:
+        return alone(rows.numel())
+    if prefix_lengths is None:
+        prefix_lengths = common_prefix_lengths(sequences, *rows.reshape(2, -1))
+    return pair_groups(prefix_lengths.reshape(-1))
 
 
 def _backbone_gradients(
@@ -154,17 +171,23 @@ class _Embeddings:
 @contextmanager
 def _checkpointing(model: PreTrainedModel, mode: Mode) -> Iterator[None]:
     """transformers' gradient checkpointing, which it ties to a layer's training flag: the flag of the layer alone is
-    set, so that dropout inside stays off. A last layer that works for the ends alone is left out."""
+    set, so that dropout inside stays off. A last layer that works for the ends alone is left out. What a user had set
+    is put back."""
     layers: list[Any] = [layer for layer in model.base_model.modules() if isinstance(layer, GradientCheckpointingLayer)]
     if mode != "checkpoint":
         layers = []
     elif supports_rows(model):
         layers.pop()
+    names = ("gradient_checkpointing", "_gradient_checkpointing_func")
+    before = [{name: vars(layer)[name] for name in names if name in vars(layer)} for layer in layers]
     try:
         for layer in layers:
             layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
             layer.gradient_checkpointing = layer.training = True
         yield
     finally:
-        for layer in layers:
-            layer.gradient_checkpointing = layer.training = False
+        for layer, had in zip(layers, before, strict=True):
+            for name in names:
+                delattr(layer, name)
+            vars(layer).update(had)
+            layer.training = False

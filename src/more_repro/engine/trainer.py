@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from more_repro import progress
-from more_repro.engine.base_model import ready_model
+from more_repro.engine.base_model import longest_input, ready_model
 from more_repro.engine.batches import StepPairs, check_split, passes, step_pairs
 from more_repro.engine.checkpoint import has_checkpoints
 from more_repro.engine.config import MoreConfig
@@ -20,7 +20,7 @@ from more_repro.engine.fingerprint import training_fingerprint
 from more_repro.engine.head import StepRule
 from more_repro.engine.loop import PER_SOURCE, Loop
 from more_repro.engine.model import on_device, save_reward_model, score
-from more_repro.engine.preference_rows import encode_rows
+from more_repro.engine.preference_rows import EncodedRows, encode_rows
 from more_repro.engine.weighting import make_weighting
 
 Rows = Iterable[Mapping[str, Any]]
@@ -41,8 +41,9 @@ class MoreTrainer:
 
     model: a Hugging Face decoder, by name or as a sequence classifier with one label. train_dataset, eval_dataset:
     rows in TRL's preference format under the name of their source, see `encode_rows`. processing_class: the tokenizer;
-    it is given a padding token where its own could end a text. Started by `accelerate launch` or torchrun, all
-    processes share each step's pairs and reach the model that one process would, up to rounding.
+    it is given a padding token where its own could end a text, and the model an embedding for it if need be. Started by
+    `accelerate launch` or torchrun, all processes share each step's pairs and reach the model that one process would,
+    up to rounding.
     Raises ValueError that names source, row and field of data that cannot be used, or the setting.
     """
 
@@ -82,8 +83,9 @@ class MoreTrainer:
         """Train to the end, with a checkpoint every save_steps steps and after the last.
 
         resume_from_checkpoint: go on from the newest whole checkpoint in output_dir, if there is one; the end is then
-        the same to the last bit on CPU as without the stop. One of other data, settings, model or code is not used:
-        training starts fresh and says so. Raises FileExistsError where checkpoints would be overwritten, and
+        the same to the last bit on CPU as without the stop. One of other data, settings, model, versions or code is
+        not used: its folder is renamed to checkpoints.<fingerprint>.old, nothing of it is deleted, training starts
+        fresh and says so. Raises FileExistsError where checkpoints would be overwritten, and
         FloatingPointError at the step whose loss or gradient is not finite.
         """
         if resume_from_checkpoint:
@@ -98,7 +100,8 @@ class MoreTrainer:
 
     def evaluate(self, eval_dataset: Mapping[str, Rows] | None = None) -> dict[str, float]:
         """Accuracy (a tie is half), mean loss and number of pairs of each source: `eval_<source>_accuracy`, `_loss`,
-        `_n`. eval_dataset: instead of the trainer's own. Raises ValueError where there is none."""
+        `_n`. eval_dataset: instead of the trainer's own. Raises ValueError where there is none, and FloatingPointError
+        where a reward is not finite."""
         encoded = self._eval if eval_dataset is None else self._encoded(eval_dataset, "eval_dataset")
         if encoded is None:
             raise ValueError("evaluate needs rows: give eval_dataset here or to the trainer")
@@ -108,6 +111,9 @@ class MoreTrainer:
             sides = torch.stack([rewards[pairs.chosen], rewards[pairs.rejected]])[:, None].double()
             loss, totals = self._loop.rule.loss, self._loop.rule.loss.totals(sides)
             margins = sides[0, 0] - sides[1, 0]
+            if not bool(torch.isfinite(margins).all()):
+                bad = int((~torch.isfinite(margins)).sum())
+                raise FloatingPointError(f"{name}: {bad} of {len(margins)} pairs have a reward that is not finite")
             found[f"eval_{name}_accuracy"] = float(((margins > 0).double() + (margins == 0).double() / 2).mean())
             found[f"eval_{name}_loss"] = float(loss.losses(totals))
             found[f"eval_{name}_n"] = len(margins)
@@ -124,13 +130,18 @@ class MoreTrainer:
     def _encoded(self, dataset: Mapping[str, Rows], where: str) -> dict[str, EncodedPairs]:
         if not isinstance(dataset, Mapping) or not dataset:
             raise ValueError(f"{where} maps names of sources to rows, found {type(dataset).__name__}")
-        found = {}
+        found, limit = {}, longest_input(self.model)
         for name, rows in dataset.items():
             encoded = encode_rows(rows, self.processing_class, self.args.max_length, f"{where}[{name!r}]")
             pairs = found[name] = encoded.pairs
+            longest = int(pairs.sequences.lengths.max())
+            if limit is not None and longest > limit:
+                raise ValueError(
+                    f"{where}[{name!r}]: a sequence has {longest} tokens, the model positions for {limit}; "
+                    f"set max_length to {limit}"
+                )
             if self.group.rank == 0:
-                left_out = f"left out: {encoded.n_empty} empty, {pairs.n_equal} with equal sides"
-                progress.say(f"{name}: {len(pairs.pair_ids)} pairs, {pairs.n_truncated} cut; {left_out}")
+                _say_read(name, encoded)
         return found
 
     def _laid_out(self, train: Mapping[str, EncodedPairs], usable: Mapping[str, torch.Tensor]) -> StepPairs:
@@ -170,3 +181,14 @@ class MoreTrainer:
             row |= {f"{key}/{name}": x for key in means for name, x in zip(self._sources, means[key], strict=True)}
             rows.append(row)
         return rows
+
+
+def _say_read(name: str, encoded: EncodedRows) -> None:
+    pairs = encoded.pairs
+    left_out = f"left out: {encoded.n_empty} empty, {pairs.n_equal} with equal sides"
+    progress.say(f"{name}: {len(pairs.pair_ids)} pairs, {pairs.n_truncated} cut; {left_out}")
+    if encoded.n_markup:
+        progress.say(
+            f"{name}: {encoded.n_markup} rows of text spell special tokens, which stay plain text here; if a chat "
+            "template has rendered them, give lists of messages instead"
+        )

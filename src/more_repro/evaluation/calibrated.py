@@ -17,20 +17,6 @@ _GRID = 4000
 _LARGEST = 50.0  # scale
 
 
-def null_differences(
-    accuracy: float,
-    n_pairs: Sequence[int],
-    n_bins: int,
-    draws: int,
-    rng: np.random.Generator,
-    correlation: float = 0.0,
-) -> Vector:
-    """Draws (draws,) of [mean ECE over test sets] of one calibrated model minus that of another on the same pairs."""
-    both = (accuracy,) * len(n_pairs)
-    one, two = null_pairs(both, both, n_pairs, n_bins, draws, rng, correlation)
-    return one - two
-
-
 def null_pairs(
     first: Sequence[float],
     second: Sequence[float],

@@ -11,6 +11,7 @@ from scipy.special import expit
 from more_repro import tables
 from more_repro.evaluation import ece, slope
 from more_repro.evaluation.accuracy import accuracy_interval, clustered_mean, n_clusters
+from more_repro.evaluation.clusters import spread_by_prompt
 from more_repro.evaluation.intervals import NAN, Vector
 from more_repro.evaluation.randomness import generator
 from more_repro.evaluation.reliability import reliability_rows, tails
@@ -81,10 +82,14 @@ def _nulls(
         return np.zeros((1, stats.bins)), np.zeros((1, stats.bins))
     # Named by model and source: a band does not depend on which other models stand in the table.
     rng = generator(stats.seed, model, source)
-    null = ece.null_gaps(pairs.margins, stats.bins, stats.null_draws, rng)
+    null = _null(pairs.margins, pairs, stats, rng)
     if np.isnan(heat):
         return null, np.zeros_like(null)
-    return null, ece.null_gaps(pairs.margins / heat, stats.bins, stats.null_draws, rng)
+    return null, _null(pairs.margins / heat, pairs, stats, rng)
+
+
+def _null(margins: Vector, pairs: Pairs, stats: Stats, rng: np.random.Generator) -> NDArray[np.float64]:
+    return spread_by_prompt(ece.null_gaps(margins, stats.bins, stats.null_draws, rng), margins, pairs.prompts)
 
 
 def _with_warning(rows: list[Row]) -> list[Row]:
@@ -135,6 +140,8 @@ def _errors(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> Row:
     mass, l2 = ece.equal_mass(pairs.margins, stats.bins)
     return {
         "ece": error,
+        # The null's noise around the gaps as they are: what another test set of such pairs would change.
+        "ece_sd": float(ece.null_ece(folded.gaps + null, pairs.margins.size).std()),
         "ece_null_mean": float(band.mean()),
         "ece_null_sd": float(band.std()),
         "ece_null_low": float(low),

@@ -1,6 +1,7 @@
 """Verdicts on the paper's claims from this run's tables, one regime at a time: the table "claims"."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from more_repro import tables
 from more_repro.evaluation import verdicts as v
 from more_repro.evaluation.claims_published import published_findings
 from more_repro.evaluation.intervals import NAN, Interval
-from more_repro.evaluation.regression import FEW, PERMUTATION
+from more_repro.evaluation.regression import ALIKE, FEW, PERMUTATION
 from more_repro.evaluation.scored import ALIGN, ALL
 from more_repro.evaluation.study import UNIT, Study, size_trend
 from more_repro.evaluation.summaries import MEAN, TOP, per_seed
@@ -115,13 +116,18 @@ def _c4(study: Study) -> v.Finding:
     count = rows["positive_count"] + rows["negative_count"]
     total = (rows["positive_count"] * rows["positive_mean"].fillna(0)).abs()
     total = total + (rows["negative_count"] * rows["negative_mean"].fillna(0)).abs()
-    size = np.log(total / count.where(count > 0)).groupby([rows[name] for name in ("scheme", *UNIT)]).mean()
+    size = np.log(total / count.where(count > 0)).groupby([rows[name] for name in ("scheme", *UNIT, "source")]).mean()
+    size = size[size.index.get_level_values("scheme").isin(["multitask", "more"])]
     if not {"multitask", "more"} <= set(size.index.get_level_values("scheme")):
         return v.Finding(v.UNDECIDED, margin, "Undecided: the outliers of multitask and more are not both known.")
-    extreme = study.mean(size.loc["multitask"] - size.loc["more"])
+    both = (size.loc["multitask"] - size.loc["more"]).dropna()
+    extreme = study.mean(both.groupby(UNIT).mean())
+    cells = size.index.droplevel("scheme").nunique()
     verdict = v.combine([v.judge(margin, 1, v.LOG_MARGIN), v.judge(extreme, 1, v.LOG_MARGIN)])
     text = v.told("Log mean |margin| of MultiTask less MORE", margin)
-    return v.Finding(verdict, margin, f"{text}; {v.told('log mean size of outliers', extreme)}.")
+    without = cells - len(both)
+    left_out = f" (of {cells} base, seed and source, {without} without outliers of both left out)" if without else ""
+    return v.Finding(verdict, margin, f"{text}; {v.told('log mean size of outliers', extreme)}{left_out}.")
 
 
 def _c5(study: Study) -> v.Finding:
@@ -141,21 +147,34 @@ def _c5(study: Study) -> v.Finding:
 
 
 def _c6(study: Study) -> v.Finding:
-    rows = study.regression[
-        (study.regression["outcome"] == "net_win")
-        & (study.regression["term"] == "ece")
-        & (study.regression["method"] == PERMUTATION)
-    ]
-    if rows.empty:
+    table = study.regression[study.regression["outcome"] == "net_win"]
+    rows = {(str(row["term"]), str(row["method"])): row for row in table.to_dict("records")}
+    if ("ece", PERMUTATION) not in rows:
         return v.missing("no reward model of this regime aligned a policy")
-    row = rows.iloc[0]
+    row = rows["ece", PERMUTATION]
     slope = Interval(row["estimate"], row["low"], row["high"], row["p"], int(row["n"]))
+    alike = float(rows.get(("ece", ALIKE), {"p": NAN})["p"])
+    free, placebo = _placebo(rows, study.confidence)
     text = f"{v.told('Net win per unit of ECE at equal accuracy', slope, 2)}, permutation p = {slope.p:.3g}"
+    text = f"{text} (Holm over outcomes {row['p_holm']:.3g}; schemes moved alike in all bases {alike:.3g}); {placebo}"
     if slope.n < FEW or np.isnan(slope.p):
         return v.Finding(v.UNDECIDED, slope, f"{text}; {row['note']}.")
-    seen = slope.estimate < 0 and slope.p < 1 - study.confidence
+    seen = slope.estimate < 0 and max(row["p_holm"], alike) < 1 - study.confidence and free
     refuted = v.NOT_SUPPORTED if slope.low > -v.SLOPE else v.UNDECIDED
-    return v.Finding(v.SUPPORTED if seen else refuted, slope, f"{text}.")
+    return v.Finding(v.SUPPORTED if seen and not np.isnan(alike) else refuted, slope, f"{text}.")
+
+
+def _placebo(rows: Mapping[tuple[str, str], Mapping[Hashable, Any]], confidence: float) -> tuple[bool, str]:
+    """Whether the placebo leaves the coefficient of ECE standing, and what to say of it."""
+    if ("ece_temperature", PERMUTATION) not in rows:
+        return False, "no placebo: the part of ECE that a temperature removes is not known"
+    row = rows["ece_temperature", PERMUTATION]
+    found = Interval(row["estimate"], row["low"], row["high"], row["p"])
+    said = v.told("placebo (the part that a temperature removes)", found, 2)
+    if np.isnan(found.p):
+        return False, said
+    beside_zero = found.low > 0 or found.high < 0 or found.p < 1 - confidence
+    return not beside_zero, f"{said}{', not zero: the coefficient of ECE is confounded' if beside_zero else ''}"
 
 
 def _c7(study: Study) -> v.Finding:

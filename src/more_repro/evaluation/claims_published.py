@@ -5,7 +5,7 @@ import pandas as pd
 
 from more_repro.evaluation import published as printed
 from more_repro.evaluation import verdicts as v
-from more_repro.evaluation.calibrated import null_differences
+from more_repro.evaluation.calibrated import null_pairs, over_confidence
 from more_repro.evaluation.intervals import Interval, Vector, mean_interval
 from more_repro.evaluation.randomness import generator
 from more_repro.evaluation.regression import FEW, PERMUTATION
@@ -52,8 +52,7 @@ def _c3(paper: printed.Published, stats: Stats) -> v.Finding:
     for base, entry in paper.alignment.bases.items():
         seen.append(entry.more.ece - entry.multitask.ece)
         accuracy.append((entry.more.accuracy - entry.multitask.accuracy) / 100)
-        middle = (entry.more.accuracy + entry.multitask.accuracy) / 200
-        nulls.append(null_differences(middle, sizes, BINS, stats.null_draws, generator(stats.seed, "C3", base)))
+        nulls.append(_noise(paper, base, (entry.more.ece + entry.multitask.ece) / 2, sizes, stats))
     tails = ((1 - stats.confidence) / 2, (1 + stats.confidence) / 2)
     noise = np.mean(nulls, axis=0)
     low, high = np.quantile(noise, tails)
@@ -65,13 +64,27 @@ def _c3(paper: printed.Published, stats: Stats) -> v.Finding:
     kept = v.SUPPORTED if np.mean(accuracy) > -v.COMPARABLE else v.NOT_SUPPORTED
     ps = ", ".join(f"{base} {p:.3f}" for base, p in zip(paper.alignment.bases, alone, strict=True))
     text = v.told("ECE of MORE less MultiTask on helpful and harmless", error, 4)
-    text = f"{text}, by the noise of calibrated models; p of each base alone: {ps}"
+    text = f"{text}, by the noise of models equally over-confident; p of each base alone: {ps}"
     sentence = f"{text}; accuracy {np.mean(accuracy):+.4f}. No seed was varied."
     return v.Finding(v.combine([v.judge(error, -1, v.ECE), each, kept]), error, sentence)
 
 
+def _noise(paper: printed.Published, base: str, middle: float, sizes: list[int], stats: Stats) -> Vector:
+    """Differences of two models as accurate as printed and equally over-confident: those of table "published_noise"."""
+    table = printed.table2(paper).set_index(["base", "scheme"])
+    first, second = (
+        [float(table.loc[(base, scheme), source]) for source in ("helpful", "harmless")]  # type: ignore[arg-type]
+        for scheme in ("more", "multitask")
+    )
+    rng = generator(stats.seed, "published noise", "table1", base, "more", "align")
+    null_pairs(first, second, sizes, BINS, stats.null_draws, rng)  # the null of the ECE itself comes first there
+    scale = over_confidence([*first, *second], [*sizes, *sizes], BINS, middle)
+    apart = np.subtract(*null_pairs(first, second, sizes, BINS, stats.null_draws, rng, 0.0, scale))
+    return np.asarray(apart - apart.mean(), dtype=np.float64)
+
+
 def _p(noise: Vector, seen: float) -> float:
-    return float((1 + (np.abs(noise) >= abs(seen)).sum()) / (1 + noise.size))
+    return float((1 + (np.abs(noise) >= abs(seen) - 1e-12).sum()) / (1 + noise.size))
 
 
 def _c4(paper: printed.Published, confidence: float) -> v.Finding:

@@ -14,6 +14,8 @@ from more_repro.params import Stats
 
 AGAINST = "multitask"
 LOG_SLOPE = "log_slope"  # sees a difference of temperature that the ECE of the same pairs does not
+# The metrics that are tested, and shown: one family. Every other metric has its interval and p, and no p_holm.
+TESTED = ("accuracy", "log_loss", LOG_SLOPE, "ece")
 _CELL = ["base", "regime", "trained_on", "source", "metric"]
 _FAMILY = ["base", "regime", "trained_on", "source"]
 MORE = "more"
@@ -25,9 +27,9 @@ def comparisons(metrics: pd.DataFrame, stats: Stats, controls: Sequence[str] = (
 
     Within base, regime and trained_on ("mixture", and "first<K>" of the sweep), for each source, pool and "mean".
     Metrics are those of seed_summary and "log_slope" (defined where both slopes are positive).
-    p_holm: Holm over metrics x schemes (against multitask) or x controls (MORE against them) of one base, regime and
-    trained_on, on "all" and on "align", each a family of its own; NaN on other rows. Fewer than two seeds: NaN interval
-    and p.
+    p_holm: Holm over the metrics TESTED x schemes (against multitask) or x controls (MORE against them) of one base,
+    regime and trained_on, on "all" and on "align", each a family of its own; NaN on other rows and metrics. Fewer than
+    two seeds, or seeds that do not differ at all: NaN interval and p.
     """
     everything = compared_metrics(metrics)
     of_more = everything[everything["scheme"] == MORE]
@@ -75,6 +77,7 @@ def difference(long: pd.DataFrame, against: str, others: pd.DataFrame | None = N
 
 
 def _with_holm(table: pd.DataFrame) -> pd.DataFrame:
-    for _, rows in table[table["source"].isin(POOLS)].groupby(_FAMILY).groups.items():
+    tested = table["source"].isin(POOLS) & table["metric"].isin(TESTED)
+    for _, rows in table[tested].groupby(_FAMILY).groups.items():
         table.loc[rows, "p_holm"] = holm(table.loc[rows, "p"])
     return table

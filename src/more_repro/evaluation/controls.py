@@ -17,9 +17,11 @@ BETTER, WORSE, SAME, UNDECIDED = "more does more", "more does less", "no differe
 
 RULE = (
     "MORE minus the control on the test pairs of all sources, mean over bases of the mean over seeds, t from the "
-    "spread over seeds within base. MORE does more: its ECE is lower (Holm p over the rows of the regime below "
-    f"1 - confidence) and its accuracy's interval lies above -{COMPARABLE}. MORE does less: its ECE is higher (the "
-    f"same test). No difference that matters: the interval of ECE lies within {ECE} of zero. Undecided: none of these."
+    "spread over seeds within base (no interval where seeds do not differ at all; the noise of the test pairs, which "
+    "seeds share, is not in it). First: no difference that matters, where the interval of ECE lies within "
+    f"{ECE} of zero and that of accuracy within {COMPARABLE}. Else MORE does more: its ECE is lower (Holm p over the "
+    f"rows of the regime below 1 - confidence) and its accuracy's interval lies above -{COMPARABLE}. MORE does less: "
+    f"its ECE is higher (the same test) and its accuracy's interval lies below {COMPARABLE}. Undecided: none of these."
 )
 
 
@@ -79,8 +81,11 @@ def _interval(part: pd.DataFrame, metric: str, stats: Stats) -> Interval:
 
 def _verdict(row: Mapping[Any, Any], stats: Stats) -> str:
     """One of four, by RULE; a limit or p that does not exist decides nothing."""
-    if row["p_holm"] < 1 - stats.confidence and row["ece"] < 0:
-        return BETTER if row["accuracy_low"] > -COMPARABLE else UNDECIDED
-    if row["p_holm"] < 1 - stats.confidence and row["ece"] > 0:
-        return WORSE
-    return SAME if row["ece_low"] > -ECE and row["ece_high"] < ECE else UNDECIDED
+    small = row["ece_low"] > -ECE and row["ece_high"] < ECE
+    no_worse, no_better = row["accuracy_low"] > -COMPARABLE, row["accuracy_high"] < COMPARABLE
+    if small and no_worse and no_better:
+        return SAME
+    differs = row["p_holm"] < 1 - stats.confidence
+    if differs and row["ece"] < 0 and no_worse and not small:
+        return BETTER
+    return WORSE if differs and row["ece"] > 0 and no_better and not small else UNDECIDED

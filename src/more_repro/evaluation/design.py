@@ -11,7 +11,9 @@ NET_WIN = "net_win"  # win minus lose against the policy before alignment
 PERPLEXITY = "perplexity_"  # of the aligned policy on chosen responses, by source
 OPPONENT = "untuned"
 MAIN = ("ece", "accuracy")
-SPLIT = ("ece_temperature", "ece_shape", "accuracy")  # best-of-n cannot see the first: its coefficient should be 0
+# Best-of-n cannot see the first: it has no effect. Its coefficient is 0 where nothing else moves both it and the
+# outcome; one that is not 0 says that the coefficients of calibration are confounded.
+SPLIT = ("ece_temperature", "ece_shape", "accuracy")
 SLOPE = ("slope", "accuracy")
 HALVES = (("ece_first_half", "accuracy_second_half"), ("ece_second_half", "accuracy_first_half"))  # share no noise
 
@@ -19,7 +21,7 @@ HALVES = (("ece_first_half", "accuracy_second_half"), ("ece_second_half", "accur
 def design_table(
     metrics: pd.DataFrame, win_rates: pd.DataFrame, perplexity: pd.DataFrame, halves: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """[MODEL_KEY, group, ece, ece_null_sd, ece_temperature, ece_shape, slope, accuracy, net_win, perplexity_...].
+    """[MODEL_KEY, group, ece, ece_sd, ece_temperature, ece_shape, slope, accuracy, net_win, perplexity_...].
 
     ece and accuracy on the source "align"; ece_shape is what is left after the temperature fitted on validation pairs,
     ece_temperature what that temperature removes. halves: table of `half_table`, its columns join. group: base and
@@ -51,7 +53,7 @@ def design_table(
 
 
 def _measured(keys: list[str]) -> list[str]:
-    return [*keys, "ece", "ece_null_sd", "ece_after_temperature", "slope", "accuracy"]
+    return [*keys, "ece", "ece_sd", "ece_after_temperature", "slope", "accuracy"]
 
 
 def published_design() -> pd.DataFrame:

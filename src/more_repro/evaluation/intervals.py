@@ -10,6 +10,7 @@ from scipy import special
 Vector = NDArray[np.float64]
 Codes = NDArray[np.int64]
 NAN = float("nan")
+_DUST = 1e-12  # a spread this small beside the estimate is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,24 @@ def t_interval(estimate: float, error: float, df: float, confidence: float, n: i
 
 
 def mean_interval(values: ArrayLike, confidence: float) -> Interval:
-    """Mean of values (n,) with its t interval and the p of "mean = 0". Fewer than two values: no limits."""
+    """Mean of values (n,) with its t interval and the p of "mean = 0". Fewer than two values: no limits.
+
+    Nor where values do not differ at all around a mean that is not 0: replicates that agree to the last digit are
+    few or not independent, and no proof of certainty. Values that are all exactly 0 (equal models) have p 1.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         return Interval(NAN)
     error = float(array.std(ddof=1)) / np.sqrt(array.size) if array.size > 1 else NAN
-    return t_interval(float(array.mean()), float(error), array.size - 1, confidence, array.size)
+    mean = float(array.mean())
+    return t_interval(mean, _believed(float(error), mean), array.size - 1, confidence, array.size)
 
 
 def stratified_mean(values: ArrayLike, strata: Sequence[object], confidence: float) -> Interval:
     """Plain mean of the strata's means, its error from the spread within strata (one common variance).
 
     Bases are the strata and seeds the replicates: the interval is about these bases, over training seeds.
-    values (n,), strata (n,). No stratum with two values: no limits.
+    values (n,), strata (n,). No stratum with two values, or no spread within any (see `mean_interval`): no limits.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
@@ -60,7 +66,13 @@ def stratified_mean(values: ArrayLike, strata: Sequence[object], confidence: flo
     df = array.size - counts.size
     spread = float(np.square(array - means[codes]).sum())
     error = np.sqrt(spread / df * (1 / counts).sum()) / counts.size if df > 0 else NAN
-    return t_interval(float(means.mean()), float(error), df, confidence, array.size)
+    mean = float(means.mean())
+    return t_interval(mean, _believed(float(error), mean), df, confidence, array.size)
+
+
+def _believed(error: float, mean: float) -> float:
+    """The error of a mean of replicates, NaN where it is nothing and the mean is something."""
+    return NAN if mean != 0 and error <= _DUST * abs(mean) else error
 
 
 def normal_quantile(confidence: float) -> float:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from more_repro import tables
-from more_repro.evaluation.accuracy import accuracy_interval, clustered_variance, n_clusters
+from more_repro.evaluation.accuracy import accuracy_interval, clustered_mean, clustered_variance, n_clusters
 from more_repro.evaluation.intervals import NAN, Codes, Interval, Vector, normal_quantile
 from more_repro.evaluation.scored import Pairs, ScoredModel, pooled, test_sources
 from more_repro.params import Stats
@@ -16,6 +17,8 @@ from more_repro.records import MODEL_KEY
 LENGTH = "length"
 CORRELATION = "correlation"  # of margin and difference in words, over both orders of every pair
 LONGER = "prefers_longer"  # share of pairs in which the longer response has the higher reward
+EXPECTED = "expects_longer"  # mean probability, by the model, that the longer response is preferred
+EXCESS = "longer_excess"  # that less the share of labels for the longer response: 0 where a model leans as they do
 Row = dict[str, Any]
 
 
@@ -23,7 +26,10 @@ def length_bias(models: Sequence[ScoredModel], stats: Stats, align_sources: Sequ
     """Table "length_bias": every model on every test source and pool, with intervals clustered by prompt.
 
     Words are the rewards of the length rule on the same pairs; its own row "prefers_longer" is the share of pairs whose
-    chosen response is the longer one, what an unbiased model of these pairs is held against. No length rule: no rows.
+    chosen response is the longer one. A model is held against that by its probabilities (`EXCESS`, a paired
+    difference): a perfect model's choices, unlike its probabilities, go further than the labels. Pairs of
+    equal length enter the correlation alone; n_equal counts them, n_pairs and n_prompts are of a row's own pairs.
+    No length rule: no rows.
     Differences are taken within pairs, for Bradley-Terry leaves each prompt's level of reward free.
     Raises ValueError: a pair that the length rule did not score.
     """
@@ -55,13 +61,24 @@ def _words(words: ScoredModel, entry: ScoredModel, source: str) -> Vector:
 
 
 def _rows(pairs: Pairs, words: Vector, is_rule: bool, stats: Stats) -> list[Row]:
-    # The rule prefers the longer response by construction; what counts is how often it is the chosen one.
-    toward = words if is_rule else pairs.margins * np.sign(words)
-    found = {LONGER: accuracy_interval(toward, pairs.prompts, stats.confidence)}
+    unequal = words != 0
+    label, prompts = np.sign(words[unequal]), pairs.prompts[unequal]
+    toward = pairs.margins[unequal] * label
+    found: dict[str, tuple[Interval, Codes]] = {}
+    if unequal.any():
+        # The rule prefers the longer response by construction; what counts is how often it is the chosen one.
+        found[LONGER] = accuracy_interval(label if is_rule else toward, prompts, stats.confidence), prompts
+    if unequal.any() and not is_rule:
+        probability = expit(toward)
+        for name, values in ((EXPECTED, probability), (EXCESS, probability - (label > 0))):
+            found[name] = clustered_mean(values, prompts, stats.confidence), prompts
     if not is_rule:
-        found[CORRELATION] = correlation(pairs.margins, words, pairs.prompts, stats.confidence)
-    sizes = {"n_pairs": pairs.margins.size, "n_prompts": n_clusters(pairs.prompts)}
-    return [{"statistic": name, **interval.columns()} | sizes for name, interval in found.items()]
+        found[CORRELATION] = correlation(pairs.margins, words, pairs.prompts, stats.confidence), pairs.prompts
+    return [
+        {"statistic": name, **interval.columns(), "n_pairs": own.size, "n_prompts": n_clusters(own)}
+        | {"n_equal": int((~unequal).sum())}
+        for name, (interval, own) in found.items()
+    ]
 
 
 def correlation(margins: Vector, words: Vector, prompts: Codes, confidence: float) -> Interval:

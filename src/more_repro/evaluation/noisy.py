@@ -11,7 +11,8 @@ def corrected(data: Within, noise: Vector, term: int, confidence: float) -> tupl
 
     noise (n,): variance of each row's measurement error of the term; the controls are taken as exact. Reliability:
     share of the term's spread, given groups and controls, that is not noise. All models share their test pairs, so
-    part of the noise is common to them and cancels within groups: the correction is an upper one. Interval:
+    part of the noise is common to them and cancels within groups: with the noise of each row alone the correction tends
+    to be too large. Interval:
     delete-one-row jackknife, t on the model's df. Undetermined where noise explains the spread.
     """
     slope, reliability = _slope(data, noise, term)

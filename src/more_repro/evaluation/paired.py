@@ -43,7 +43,9 @@ def paired_table(models: Sequence[ScoredModel], stats: Stats, align_sources: Seq
 
     Models of trained_on "mixture", within base, regime and seed. p_holm: over schemes x metrics of one base, regime,
     pool, reference and seed. combined: the mean over seeds; its error adds the spread over seeds to the noise of the
-    pairs, which all seeds share. ECE: null_low, null_high hold the middle of the swaps, p is that of the swaps.
+    pairs, which all seeds share. ECE: null_low, null_high hold what the null (the two models are exchangeable) leaves
+    of the difference: of one seed the middle of the swaps, combined the t band of the spread over seeds plus the
+    variance of the swaps; p likewise.
     Raises ValueError: two models that were not scored on the same pairs.
     """
     mixed = [entry for entry in models if entry.model.trained_on == "mixture"]
@@ -95,8 +97,11 @@ def _pool_rows(pool: Pool, name: str, duels: Sequence[Duel], stats: Stats) -> It
             yield from _tested(key | {"metric": metric}, duel, seen, noise, pool.n_prompts, stats)
         seen = np.array([values[a] - values[b] for a, b in duel.pairs])
         gap = max(abs(floors[a] - floors[b]) for a, b in duel.pairs)
-        note = "" if ece.comparable(gap, 0.0) else f"null means differ by {gap:.4f}: compare the excess"
-        yield from _swapped(key | {"metric": "ece", "note": note}, duel, seen, swaps[:, own], stats)
+        note = "" if ece.comparable(gap, 0.0) else f"null means differ by {gap:.4f}: compare the log slope"
+        if any((pool.slopes[a] - 1) * (pool.slopes[b] - 1) < 0 for a, b in duel.pairs):
+            sides = "slopes lie on opposite sides of 1: exchangeable they are not, equal ECE they may have"
+            note = "; ".join(filter(None, [note, sides]))
+        yield from _swapped(key | {"metric": "ece", "note": note}, duel, seen, swaps[:, own], pool.n_prompts, stats)
 
 
 def _tested(key: Row, duel: Duel, seen: Vector, noise: Any, n_prompts: int, stats: Stats) -> Iterator[Row]:
@@ -114,8 +119,11 @@ def _combined(seen: Vector, within: float, n_prompts: int, stats: Stats) -> Inte
     total = between + within
     parts = [(between, seen.size - 1), (within, n_prompts - 1)]
     spread = sum(part**2 / df for part, df in parts if df > 0)
-    # Satterthwaite's degrees of freedom of a sum of two variances.
+    # Satterthwaite's degrees of freedom of a sum of two variances; few seeds estimate theirs badly, and where it is the
+    # larger part the sum is no better known.
     df = total**2 / spread if spread > 0 else n_prompts - 1
+    if between > within:
+        df = min(df, seen.size - 1)
     return t_interval(float(seen.mean()), float(np.sqrt(total)), df, *_two(stats))
 
 
@@ -123,16 +131,16 @@ def _two(stats: Stats) -> tuple[float, int]:
     return stats.confidence, 0
 
 
-def _swapped(key: Row, duel: Duel, seen: Vector, swaps: Any, stats: Stats) -> Iterator[Row]:
+def _swapped(key: Row, duel: Duel, seen: Vector, swaps: Any, n_prompts: int, stats: Stats) -> Iterator[Row]:
     """Rows of ECE. swaps (draws, S): differences after swapping, the same prompts in every seed."""
-    values = zip(duel.seeds, seen, swaps.T, strict=True)
-    sets = [(str(seed), float(value), null) for seed, value, null in values]
-    sets.append((COMBINED, float(seen.mean()), swaps.mean(axis=1)))
-    for seed, value, null in sets:
+    for seed, value, null in zip(duel.seeds, seen, swaps.T, strict=True):
         low, high = np.quantile(null, ((1 - stats.confidence) / 2, (1 + stats.confidence) / 2))
         p = float((1 + (np.abs(null) >= abs(value) - 1e-12).sum()) / (1 + null.size))
-        n_seeds = len(seen) if seed == COMBINED else 1
-        yield _row(key, seed, n_seeds, Interval(value, p=p)) | {"null_low": float(low), "null_high": float(high)}
+        yield _row(key, str(seed), 1, Interval(float(value), p=p)) | {"null_low": float(low), "null_high": float(high)}
+    # The swaps know these models alone: what other seeds would have given comes from the spread over seeds.
+    whole = _combined(seen, float(swaps.mean(axis=1).var(ddof=1)), n_prompts, stats)
+    half = (whole.high - whole.low) / 2
+    yield _row(key, COMBINED, len(seen), Interval(whole.estimate, p=whole.p)) | {"null_low": -half, "null_high": half}
 
 
 def _row(key: Row, seed: str, n_seeds: int, interval: Interval) -> Row:

@@ -30,14 +30,46 @@ def group_permutations(groups: Codes, draws: int, rng: np.random.Generator) -> t
     return shuffled, False
 
 
+def block_permutations(
+    groups: Codes, blocks: Codes, places: Codes, draws: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], bool]:
+    """Row orders (P, n) that exchange whole blocks (schemes) within a group, each row (seed) keeping its place.
+
+    groups, blocks, places: (n,). Rows of one block share what its scheme does to the outcome and are not exchangeable
+    one by one. Blocks with other places than the rest of their group (a seed is missing) stay where they are.
+    As `group_permutations` else: all orders where there are at most `draws`.
+    """
+    units, sets = _units(groups, blocks, places)
+    moved, exact = group_permutations(sets, draws, rng)
+    orders = np.empty((len(moved), groups.size), dtype=np.int64)
+    for unit, rows in enumerate(units):
+        source = np.zeros((len(units), rows.size), dtype=np.int64)
+        for other in np.flatnonzero(sets == sets[unit]):
+            source[other] = units[other]
+        orders[:, rows] = source[moved[:, unit]]
+    return orders, exact
+
+
+def _units(groups: Codes, blocks: Codes, places: Codes) -> tuple[list[NDArray[np.int64]], Codes]:
+    """Rows of each block of a group, by place; and codes of the blocks that can change places with each other."""
+    units, names = [], []
+    for group, block in sorted(set(zip(groups.tolist(), blocks.tolist(), strict=True))):
+        rows = np.flatnonzero((groups == group) & (blocks == block))
+        rows = rows[np.argsort(places[rows], kind="stable")]
+        units.append(rows)
+        names.append((group, *places[rows].tolist()))
+    known = {name: code for code, name in enumerate(dict.fromkeys(names))}
+    return units, np.array([known[name] for name in names], dtype=np.int64)
+
+
 def freedman_lane(data: Within, term: int, orders: NDArray[np.int64], exact: bool) -> float:
     """Two-sided p of one term given the others and the group effects.
 
-    Residuals of the model without the term are permuted within groups; the statistic is |t| of the term in the full
-    model, which ranks as the absolute partial correlation. Random orders count the observed one in. NaN where the term
-    does not exist or no degree of freedom is left.
+    Residuals of the model without the term are permuted by the orders given, which stay within groups; the statistic is
+    |t| of the term in the full model, which ranks as the absolute partial correlation. Random orders count
+    the observed one in. NaN where the term does not exist, no degree of freedom is left, or nothing can change places.
     """
-    if not data.solvable or data.df <= 0:
+    if not data.solvable or data.df <= 0 or len(orders) < 2:
         return NAN
     controls = np.delete(data.x, term, axis=1)
     basis = np.linalg.qr(controls)[0]

@@ -34,6 +34,8 @@ def published_noise(stats: Stats) -> pd.DataFrame:
     scheme less multitask; its noise band and p (two-sided) for two models equally over-confident (by `scale`, so that
     they show the mean of the two printed ECEs; 1 = calibrated) whose errors are unrelated, the widest; p_correlated:
     related by .8. NaN where an accuracy is not above one half, and for multitask itself.
+    n: test pairs as printed; pairs of equal rewards, left out of the paper's ECE and not counted there, are among them,
+    so the noise is rather more than said here.
     """
     paper = printed.load()
     accuracy = {(str(r["base"]), str(r["scheme"])): r for r in printed.table2(paper).to_dict("records")}

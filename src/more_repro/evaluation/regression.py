@@ -8,14 +8,17 @@ import pandas as pd
 from more_repro import tables
 from more_repro.evaluation import within
 from more_repro.evaluation.design import HALVES, MAIN, SLOPE, SPLIT, outcomes
-from more_repro.evaluation.intervals import NAN, Interval, Vector, holm
+from more_repro.evaluation.intervals import NAN, Codes, Interval, Vector, holm
 from more_repro.evaluation.noisy import corrected
-from more_repro.evaluation.permutation import freedman_lane, group_permutations
+from more_repro.evaluation.permutation import block_permutations, freedman_lane, group_permutations
 from more_repro.evaluation.randomness import generator
 from more_repro.evaluation.sensitivity import mundlak, pooled_ols
 from more_repro.params import Stats
 
-PERMUTATION = "within-group permutation"  # primary: p by permutation, limits from the fixed-effects t
+# Primary: whole schemes change places, their seeds together; limits by fixed effects, errors clustered by scheme.
+PERMUTATION = "within-group permutation of schemes"
+ALIKE = "permutation of schemes, the same in all groups"  # holds where a scheme does the same in every base
+ROWS = "permutation of single rows within groups"  # takes the seeds of a scheme for independent evidence
 FIXED = "fixed effects, t"
 HC3 = "fixed effects, HC3"
 CRV3 = "fixed effects, CRV3 jackknife"
@@ -91,7 +94,7 @@ def _methods(
         return {PERMUTATION: (none, "terms do not vary within groups, or are collinear there"), NAIVE: naive}
     fixed = within.t_test(data, term, stats.confidence)
     found = {
-        PERMUTATION: _primary(data, term, fixed, stats),
+        PERMUTATION: _primary(data, term, cells(table), fixed, stats),
         FIXED: (fixed, "" if data.df > 0 else "no degree of freedom left"),
         HC3: _noted(within.hc3(data, term, stats.confidence), "a row with leverage one"),
         SCHEMES: _with_effects(table, "scheme", y, x, term, stats),
@@ -104,18 +107,63 @@ def _methods(
         NAIVE: naive,
     }
     if "seed" in table.columns:
+        found[ALIKE] = _alike(table, data, term, found[PERMUTATION][0], stats)
+        found[ROWS] = _row_wise(data, term, fixed, stats)
         found[SEEDS] = _with_effects(table, "seed", y, x, term, stats)
-    if terms[term] == "ece" and "ece_null_sd" in table.columns:
-        noise = np.square(table["ece_null_sd"].to_numpy(np.float64))
+    if terms[term] == "ece" and "ece_sd" in table.columns:
+        noise = np.square(table["ece_sd"].to_numpy(np.float64))
         found[NOISY] = corrected(data, noise, term, stats.confidence)
     return found
 
 
-def _primary(data: within.Within, term: int, fixed: Interval, stats: Stats) -> tuple[Interval, str]:
-    orders, exact = group_permutations(data.groups, stats.permutation_draws, generator(stats.seed, "permutation"))
+def cells(table: pd.DataFrame) -> tuple[Codes, Codes, Codes]:
+    """Codes (n,) of the group of each row of a design, of its scheme within the group, and of its seed.
+
+    A design without schemes or seeds has a scheme, a seed to a row.
+    """
+    group = table["group"].astype(str)
+    rows = pd.Series(range(len(table)), index=table.index)
+    scheme = table["scheme"] if "scheme" in table.columns and "seed" in table.columns else rows
+    trained_on = table["trained_on"] if "trained_on" in table.columns else ""
+    block = group + "/" + scheme.astype(str) + "/" + trained_on
+    seed = table["seed"] if "seed" in table.columns else rows * 0
+    codes = (pd.factorize(column, sort=True)[0].astype(np.int64) for column in (group, block, seed))
+    return next(codes), next(codes), next(codes)
+
+
+def _primary(
+    data: within.Within, term: int, places: tuple[Codes, Codes, Codes], fixed: Interval, stats: Stats
+) -> tuple[Interval, str]:
+    groups, blocks, seeds = places
+    orders, exact = block_permutations(
+        groups, blocks, seeds, stats.permutation_draws, generator(stats.seed, "permutation")
+    )
+    several = int(blocks.max()) + 1 < blocks.size
+    limits = within.clustered(data, term, blocks, stats.confidence) if several else fixed
     p = freedman_lane(data, term, orders, exact)
     note = f"all {len(orders)} permutations" if exact else f"{len(orders)} random permutations"
-    return Interval(fixed.estimate, fixed.low, fixed.high, p, fixed.n), note
+    return Interval(limits.estimate, limits.low, limits.high, p, limits.n), note
+
+
+def _alike(
+    table: pd.DataFrame, data: within.Within, term: int, primary: Interval, stats: Stats
+) -> tuple[Interval, str]:
+    """p of orders that move a scheme in all groups at once; schemes that are not in all of them stay."""
+    groups, _, seeds = cells(table)
+    columns = [name for name in ("scheme", "trained_on") if name in table.columns]
+    schemes = table.groupby(columns).ngroup().to_numpy().astype(np.int64)
+    places = groups * (int(seeds.max()) + 1) + seeds
+    orders, exact = block_permutations(
+        np.zeros_like(groups), schemes, places, stats.permutation_draws, generator(stats.seed, "permutation")
+    )
+    p = freedman_lane(data, term, orders, exact)
+    return Interval(primary.estimate, n=primary.n, p=p), f"{'all ' if exact else ''}{len(orders)} orders of schemes"
+
+
+def _row_wise(data: within.Within, term: int, fixed: Interval, stats: Stats) -> tuple[Interval, str]:
+    orders, exact = group_permutations(data.groups, stats.permutation_draws, generator(stats.seed, "permutation"))
+    p = freedman_lane(data, term, orders, exact)
+    return Interval(fixed.estimate, fixed.low, fixed.high, p, fixed.n), "seeds of a scheme taken for independent"
 
 
 def _with_effects(

@@ -46,12 +46,15 @@ class Study:
 
 
 def size_trend(sizes: Sequence[int], change: pd.Series, confidence: float) -> Interval:
-    """Least-squares slope of a change on the rank of base size (0, 1, ...). n = 0 where there is one base."""
-    rank = np.unique(sizes, return_inverse=True)[1].astype(np.float64)
-    if np.unique(rank).size < 2:
+    """Least-squares slope of a change, averaged by size, on the rank of the size (0, 1, ...): bases are the replicates.
+
+    n: sizes; 0 where there is one. Two sizes: no interval.
+    """
+    codes = np.unique(sizes, return_inverse=True)[1]
+    if not codes.size or codes.max() < 1:
         return Interval(NAN)
-    centred = rank - rank.mean()
-    y = change.to_numpy(np.float64)
+    y = np.bincount(codes, change.to_numpy(np.float64)) / np.bincount(codes)
+    centred = np.arange(y.size) - (y.size - 1) / 2
     slope = float(centred @ y / (centred @ centred))
     residual = y - y.mean() - slope * centred
     df = y.size - 2

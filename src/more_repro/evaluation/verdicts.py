@@ -30,24 +30,32 @@ STATEMENTS = {
 
 _READING = (
     "Supported: every part's interval lies wholly on the claimed side of zero. Not supported: some part's interval "
-    "excludes an effect as large as its smallest effect of interest. Undecided: neither, or a part is missing."
+    "excludes an effect as large as its smallest effect of interest; a part that meets both (an effect beyond zero and "
+    "yet smaller than that) counts as supported. Undecided: neither, or a part is missing."
 )
-_SEEDS = "Intervals: mean over bases of the mean over seeds, t from the spread over seeds within base. " + _READING
+_SEEDS = (
+    "Intervals: mean over bases of the mean over seeds, t from the spread over seeds within base; none where seeds "
+    "do not differ at all. The test pairs, which seeds share, are taken as they are: their noise is not in it. "
+    + _READING
+)
 
 RULES = {
     "C1": f"Parts: own-source minus off-source accuracy of the singles (> 0, smallest {OFF_SOURCE}); F test over seeds "
     f"that log mean |margin| differs between singles (p below 1 - confidence, else undecided). {_SEEDS}",
     "C2": f"Parts: MultiTask minus top in mean ECE (> 0, smallest {ECE}); in mean accuracy (> -{KEPT}, refuted when "
-    f"wholly below it); slope of the latter on the rank of base size (> 0, smallest {PER_SIZE}). {_SEEDS}",
+    f"wholly below it); slope of the latter, a mean for each base, on the rank of base size (> 0, smallest {PER_SIZE}; "
+    f"undecided below 3 bases). {_SEEDS}",
     "C3": f"Parts: MORE minus MultiTask in ECE on align (< 0, smallest {ECE}); in accuracy on align (> -{COMPARABLE}, "
     f"refuted when wholly below it). {_SEEDS}",
     "C4": f"Parts: MultiTask minus MORE in log mean |margin| on all (> 0, smallest {LOG_MARGIN}); in log mean size of "
     f"outliers, averaged over sources (> 0, smallest {LOG_MARGIN}). {_SEEDS}",
     "C5": f"Part: slope of MORE's ECE on align over K (< 0, smallest {PER_SOURCE} per source); at K = 2 MORE with "
     f"l2-normalised gradients is MultiTask. {_SEEDS}",
-    "C6": "Slope of net win on ECE with accuracy held, within base. Supported: negative with permutation p below "
-    f"1 - confidence. Not supported: its fixed-effects interval excludes -{SLOPE:g}. Undecided: neither, or fewer than "
-    "12 reward models.",
+    "C6": "Slope of net win on ECE with accuracy held, within base. Supported: negative; p of the permutation of whole "
+    "schemes below 1 - confidence, by Holm over outcomes and also where a scheme moves alike in all bases; and the "
+    "placebo (the slope on the part of ECE that a temperature removes, which best-of-n cannot see) cannot be told from "
+    f"zero: where its interval excludes zero, the slope on ECE is confounded. Not supported: the interval, clustered "
+    f"by scheme, excludes -{SLOPE:g}. Undecided: neither, or fewer than 12 reward models.",
     "C7": f"Part: averaging minus top in mean accuracy (< 0, smallest {AVERAGED}). {_SEEDS}",
 }
 
@@ -56,9 +64,10 @@ _BASES = "Printed numbers of the bases are the replicates (t interval); no seed 
 PUBLISHED_RULES = {
     "C1": "Not applied: the transfer accuracies are printed as a figure only.",
     "C2": f"Parts as in a run, from Table 2, the mean accuracy taken over its row. {_BASES}",
-    "C3": "Table 1. Supported: the mean difference in ECE lies below the noise of two calibrated models (simulated at "
-    "the printed accuracies and test sizes), each base's difference does so by itself, and mean accuracy falls by less "
-    f"than {COMPARABLE}. Not supported: the interval so made excludes -{ECE}, or accuracy falls by more.",
+    "C3": "Table 1. Supported: the mean difference in ECE lies below the noise of two models equally over-confident "
+    "(simulated at the printed accuracies, mean ECE and test sizes, as in the table of printed differences), each "
+    f"base's difference does so by itself, and mean accuracy falls by less than {COMPARABLE}. Not supported: the "
+    f"interval so made excludes -{ECE}, or accuracy falls by more.",
     "C4": f"Tables 4-6: the part on outliers only, for mean |margin| is not printed; so at best undecided. {_BASES}",
     "C5": "Not applied: ECE against the number of sources is printed as a figure only.",
     "C6": "Table 1: slope of helpful perplexity on ECE, accuracy held, within base. Undecided below 12 reward models.",
@@ -107,5 +116,5 @@ def told(label: str, interval: Interval, digits: int = 3) -> str:
         f"{round(x, digits) + 0.0:+.{digits}f}" for x in (interval.estimate, interval.low, interval.high)
     )
     if interval.low != interval.low:
-        return f"{label} {estimate} (no interval: too few replicates)"
+        return f"{label} {estimate} (no interval: too few replicates, or no spread)"
     return f"{label} {estimate} [{low}, {high}]"

@@ -87,6 +87,23 @@ def hc3(data: Within, term: int, confidence: float) -> Interval:
     return t_interval(float(beta[term]), float(np.sqrt(sandwich[term, term])), data.df, confidence, data.y.size)
 
 
+def clustered(data: Within, term: int, clusters: Codes, confidence: float) -> Interval:
+    """Fixed effects with errors clustered by codes (n,), nested in the groups, and t on clusters - groups - p df.
+
+    NaN limits without degrees of freedom.
+    """
+    beta = coefficients(data)
+    n_clusters = int(clusters.max()) + 1
+    df = n_clusters - data.n_groups - data.x.shape[1]
+    if df <= 0:
+        return Interval(float(beta[term]), n=data.y.size)
+    parts = data.x * (data.y - data.x @ beta)[:, None]
+    sums = np.stack([np.bincount(clusters, column) for column in parts.T], axis=1)
+    bread = np.linalg.inv(data.x.T @ data.x)
+    variance = (bread @ (sums.T @ sums) @ bread)[term, term] * n_clusters / df
+    return t_interval(float(beta[term]), float(np.sqrt(variance)), df, confidence, data.y.size)
+
+
 def jackknife(data: Within, term: int, confidence: float) -> Interval:
     """Fixed effects with the CRV3 cluster jackknife over groups and t on G - 1 df.
 

@@ -22,7 +22,7 @@ from more_repro.lm import causal
 from more_repro.lm.base_files import origin, rendering, write_pointer
 from more_repro.lm.chat_template import check_template
 from more_repro.lm.encoding import Example, encode_texts
-from more_repro.lm.sequence_classifier import draw_head, ensure_padding, quiet_loading
+from more_repro.lm.sequence_classifier import HEAD, check_loaded, draw_head, ensure_padding, quiet_loading
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.params import Base
 
@@ -89,12 +89,18 @@ def _tokenizer_of(source: str, revision: str | None, form: str) -> PreTrainedTok
 
 
 def load_causal_lm(path: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The base as a causal language model, in evaluation mode, on the CPU."""
+    """The base as a causal language model, in evaluation mode, on the CPU.
+
+    Raises ValueError where its files lack weights.
+    """
     source, revision = origin(path)
     with quiet_loading():
-        model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
-        )
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False,
+            output_loading_info=True,
+        )  # fmt: skip
+    model: PreTrainedModel = loaded[0]
+    check_loaded(loaded[1], source)
     model.config.use_cache = False
     return model.eval()
 
@@ -103,14 +109,16 @@ def load_sequence_classifier(path: Path, seed: int, dtype: torch.dtype = torch.f
     """The base's backbone under a new bias-free reward head (1, H), drawn from a generator of this seed alone.
 
     The head's law is the base's own: normal with standard deviation `initializer_range`.
-    Raises ValueError when the architecture's head is not a bias-free linear layer named `score`.
+    Raises ValueError when the architecture's head is not a bias-free linear layer named `score`, or its files lack
+    weights.
     """
     source, revision = origin(path)
     with quiet_loading(), torch.random.fork_rng(devices=[]):
-        model = AutoModelForSequenceClassification.from_pretrained(
+        model, said = AutoModelForSequenceClassification.from_pretrained(
             source, revision=revision, dtype=dtype, num_labels=1, use_safetensors=True, trust_remote_code=False,
-            pad_token_id=load_tokenizer(path).pad_token_id, use_cache=False,
+            pad_token_id=load_tokenizer(path).pad_token_id, use_cache=False, output_loading_info=True,
         )  # fmt: skip
+    check_loaded(said, source, new=(HEAD,))
     draw_head(model, seed, source)
     return model.eval()
 

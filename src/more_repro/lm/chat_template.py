@@ -33,14 +33,25 @@ def check_template(tokenizer: PreTrainedTokenizerBase, name: str) -> str:
     """
     if tokenizer.chat_template is None:
         raise ValueError(f"{name}: rendering is chat_template, but the tokenizer has none; ask for plain")
-    prompt = _text(tokenizer, _PROBE, open_turn=True)
-    if not _text(tokenizer, (*_PROBE, Message("assistant", "Yes")), open_turn=False).startswith(prompt):
-        raise ValueError(f"{name}: a whole dialogue in its chat template does not begin with the rendered prompt")
+    check_opening(tokenizer, name)
     after = _frame(tokenizer, ("user", "assistant"), open_turn=False).pieces[-1]
-    found = _specials_pattern(tokenizer).search(after)
+    found = specials_pattern(tokenizer).search(after)
     if found is None:
         raise ValueError(f"{name}: its chat template writes no special token after a response, found {after!r}")
     return found[0]
+
+
+def check_opening(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Raises ValueError where the template opens an answer in other words than it writes before a given one.
+
+    So do templates that open it with a thought. name: as in `check_template`.
+    """
+    prompt = _text(tokenizer, _PROBE, open_turn=True)
+    if not _text(tokenizer, (*_PROBE, Message("assistant", "Yes")), open_turn=False).startswith(prompt):
+        raise ValueError(
+            f"{name}: a whole dialogue in its chat template does not begin with the rendered prompt, which ends in "
+            f"{prompt[-40:]!r}; give the tokenizer a chat_template that opens and writes an answer alike"
+        )
 
 
 def template_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[tuple[Message, ...]]) -> list[list[int]]:
@@ -87,7 +98,7 @@ def _frame(tokenizer: PreTrainedTokenizerBase, roles: tuple[Role, ...], open_tur
         raise ValueError(f"the chat template leaves out or repeats a message of {', '.join(roles)}: {missing}")
     pieces = tuple(_SLOT.split(text)[::2])
     vocabulary = tokenizer.get_vocab()
-    names = chain.from_iterable(_specials_pattern(tokenizer).findall(piece) for piece in pieces)
+    names = chain.from_iterable(specials_pattern(tokenizer).findall(piece) for piece in pieces)
     return _Frame(pieces, order, tuple(vocabulary[name] for name in names))
 
 
@@ -119,7 +130,7 @@ def _encode(
 
 def _guarded(tokenizer: PreTrainedTokenizerBase, dialogue: tuple[Message, ...], text: str, frame: _Frame) -> list[int]:
     """Tokens of a rendered dialogue in which only the template's own words can be special tokens."""
-    pattern, vocabulary = _specials_pattern(tokenizer), tokenizer.get_vocab()
+    pattern, vocabulary = specials_pattern(tokenizer), tokenizer.get_vocab()
     plain: list[str] = [""]
     specials: list[int] = []
     for number, piece in enumerate(frame.pieces):
@@ -154,7 +165,7 @@ def _alone(tokenizer: PreTrainedTokenizerBase, dialogue: tuple[Message, ...], te
     opening = _text(tokenizer, _PROBE, open_turn=True)
     before = (whole.pieces[0] + _PROBE[0].content + whole.pieces[1])[len(opening) :]
     pieces = (before, whole.pieces[2])
-    names = chain.from_iterable(_specials_pattern(tokenizer).findall(piece) for piece in pieces)
+    names = chain.from_iterable(specials_pattern(tokenizer).findall(piece) for piece in pieces)
     rest = _Frame(pieces, (0,), tuple(tokenizer.get_vocab()[name] for name in names))
     return _guarded(tokenizer, dialogue[1:], text[start:], rest)
 
@@ -163,7 +174,7 @@ def _special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     return frozenset(number for number, token in tokenizer.added_tokens_decoder.items() if token.special)
 
 
-def _specials_pattern(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+def specials_pattern(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
     """Finds any special token's spelling, the longest first."""
     names = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     return re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)")

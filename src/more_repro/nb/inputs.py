@@ -13,7 +13,7 @@ from more_repro.paths import Paths
 
 
 def write_inputs(params: Params, paths: Paths) -> dict[str, str]:
-    """Write and return source.split -> sha256 of its file's bytes, "" where ingest will find none to read."""
+    """Write and return source.split -> sha256 of its file's bytes, "" where ingest will find none it can read."""
     digests: dict[str, str] = {}
     seen: dict[Path, str] = {}
     for name, source in params.sources.items():
@@ -41,5 +41,8 @@ def _found(folder: str, file: str, source: str, split: str) -> Path | None:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # gone since, or not ours to read: ingest says so
+        return ""

@@ -8,9 +8,20 @@ from matplotlib.lines import Line2D
 
 from more_repro.records import MODEL_KEY
 from more_repro.report import style
+from more_repro.report.paper_tables import THIS_RUN
 from more_repro.report.rows import bases_of, need, of_regime
 
 REFERENCES = ("untuned", "sft", "random_choice", "oracle_choice")
+PLACEBO = "ece_temperature"
+# Terms of the regressions of net win that are held beside ECE, and what a reader is told that they are.
+TERMS = {
+    "ece": "ECE",
+    PLACEBO: "ECE that one temperature removes (placebo)",
+    "ece_shape": "ECE that it leaves",
+    "ece_first_half": "ECE of a half of the prompts",
+    "ece_second_half": "ECE of the other half",
+    "slope": "calibration slope",
+}
 _BASE_FACES = ("full", "none", "left", "right", "top", "bottom")
 
 
@@ -77,25 +88,44 @@ def coefficient_rows(table: pd.DataFrame, term: str = "ece") -> pd.DataFrame:
     return rows[rows["outcome"].eq("net_win") | ~rows["data"].isin(rows.loc[rows["outcome"].eq("net_win"), "data"])]
 
 
+def part_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Net win of this run on ECE, its parts, its halves and the slope: the first method of each; none for ECE alone."""
+    rows = table[table["outcome"].eq("net_win") & table["term"].isin(TERMS) & table["estimate"].notna()]
+    rows = rows[rows["data"] == THIS_RUN].drop_duplicates("term")
+    rows = rows if len(rows) > 1 else rows.head(0)
+    return rows.sort_values("term", key=lambda names: names.map({name: n for n, name in enumerate(TERMS)}))
+
+
 @style.styled
 def coefficients(table: pd.DataFrame, term: str = "ece") -> Figure:
-    """Every method's coefficient of one term with its interval; a panel for each analysis of this run and the paper."""
+    """Every method's coefficient of one term with its interval, a panel for each analysis; below, the parts of ECE."""
     rows = need(coefficient_rows(table, term), f"no regression with the term {term!r}")
-    panels = list(dict.fromkeys(zip(rows["data"], rows["outcome"], strict=True)))
-    figure, axes = style.grid(len(panels), 1, 0.2 * int(rows.groupby(["data", "outcome"]).size().max()) + 0.6)
-    for axis, (data, outcome) in zip(axes, panels, strict=True):
-        part = rows[(rows["data"] == data) & (rows["outcome"] == outcome)].reset_index(drop=True)
-        _intervals(axis, part)
-        axis.axvline(0, color=style.INK, linewidth=0.9, linestyle="--")
-        labels = [
-            style.short(m, 44) + ("" if np.isnan(p) else f"  p = {p:.3f}")
-            for m, p in zip(part["method"], part["p"], strict=True)
-        ]
-        axis.set_yticks([-n for n in range(len(part))], labels)
-        axis.set_ylim(0.6 - len(part), 0.6)
-        axis.set_title(f"{style.short(data, 30)}: {plain(outcome)} on {plain(term)}, n = {int(part['n'].max())}")
-    figure.supxlabel(f"change of the outcome per unit of {plain(term)} (arrow: the interval goes on)", fontsize=9)
+    panels = []
+    for (data, outcome), part in rows.groupby(["data", "outcome"], sort=False):
+        panels.append((f"{style.short(str(data), 30)}: {plain(str(outcome))} on {plain(term)}", "method", part))
+    found = part_rows(table)
+    for name, part in (("ECE, its parts and halves", found[found["term"] != "slope"]),
+                       ("the calibration slope", found[found["term"] == "slope"])):  # fmt: skip
+        panels += [(f"net win on {name}", "term", part)] if len(part) else []
+    heights = [len(part) + 2.5 for _, _, part in panels]
+    figure = Figure(figsize=(style.WIDTH, 0.2 * sum(heights) + 0.5), layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
+    for axis, (title, label, part) in zip(axes, panels, strict=True):
+        _coefficient_panel(axis, part.reset_index(drop=True), label)
+        axis.set_title(f"{title}, n = {int(part['n'].max())}")
+    figure.supxlabel("change of the outcome per unit of the term (arrow: the interval goes on)", fontsize=9)
     return figure
+
+
+def _coefficient_panel(axis: Axes, part: pd.DataFrame, label: str) -> None:
+    _intervals(axis, part)
+    axis.axvline(0, color=style.INK, linewidth=0.9, linestyle="--")
+    labels = [
+        style.short(TERMS.get(m, m), 44) + ("" if np.isnan(p) else f"  p = {p:.3f}")
+        for m, p in zip(part[label], part["p"], strict=True)
+    ]
+    axis.set_yticks([-n for n in range(len(part))], labels)
+    axis.set_ylim(0.6 - len(part), 0.6)
 
 
 def _intervals(axis: Axes, rows: pd.DataFrame) -> None:

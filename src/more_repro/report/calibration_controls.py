@@ -1,17 +1,16 @@
 """Other reasons for a low ECE: one temperature, how often pairs were re-used, the length of responses."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from more_repro.evaluation.length import EXCESS
 from more_repro.report import style
-from more_repro.report.calibration_figures import draw_point
+from more_repro.report.calibration_figures import NULL_LABEL, draw_point, null_bands
 from more_repro.report.rows import bases_of, data_sets, first_seed, need, of_base, of_regime, sources_of, whole
 
 _KEY = ["base", "regime", "scheme", "trained_on", "source"]
@@ -92,6 +91,7 @@ def reuse(
     seed_summary: pd.DataFrame,
     mixture_summary: pd.DataFrame,
     schemes: Sequence[str] | None = ("multitask", "more", "proportional"),
+    metrics: pd.DataFrame | None = None,
 ) -> Figure:
     """ECE on small sources against how often training used each of their pairs; regimes are the points of a line."""
     rows = need(
@@ -107,6 +107,8 @@ def reuse(
             x = curve["mean_passes"].to_numpy(dtype=float) * 1.04**number  # side by side on the log axis
             axis.plot(x, curve["estimate"], color=style.scheme_colour(scheme), linewidth=1.3)
             for place, row in zip(x, curve.to_dict("records"), strict=True):
+                for ends in null_bands(metrics, row):
+                    axis.fill_between([place * 0.97, place * 1.03], *ends, color=style.BAND, linewidth=0, zorder=1)
                 draw_point(axis, place, row, scheme)
         axis.set_xscale("log", base=2)
         ticks = sorted(set(rows["mean_passes"]))
@@ -117,54 +119,47 @@ def reuse(
     for axis in axes[-2:]:
         axis.set(xlabel="passes over each pair of the source")
     style.from_zero(axes)
-    style.legend_below(figure, _handles(present))
+    band = [] if metrics is None else [Patch(color=style.BAND, label=NULL_LABEL)]
+    style.legend_below(figure, [*_handles(present), *band])
     return figure
 
 
 def length_rows(length_bias: pd.DataFrame, regime: str | None) -> pd.DataFrame:
-    """Share of pairs in which each model prefers the longer response: lowest seed; single models on their own source.
+    """How much more each model expects the longer response to win than the labels say: lowest seed.
 
-    The length rule's rows hold the share in which the longer response is the chosen one.
+    Single models on their own source, as `top`.
     """
     rows = of_regime(whole(length_bias), regime)
-    rows = data_sets(rows[rows["statistic"] == "prefers_longer"])
+    rows = data_sets(rows[rows["statistic"].eq(EXCESS) & rows["scheme"].ne("length")])
     rows = rows[(rows["scheme"] != "single") | (rows["trained_on"] == rows["source"])]
     return first_seed(rows.assign(scheme=rows["scheme"].where(rows["scheme"] != "single", "top")))
 
 
 @style.styled
 def length(length_bias: pd.DataFrame, regime: str | None = None) -> Figure:
-    """Share of test pairs in which the longer response has the higher reward, beside the share that chose it."""
+    """Mean probability that the longer response is preferred, less the share of pairs in which it is the chosen one."""
     rows = need(length_rows(length_bias, regime), "no reward model stands beside the length rule")
-    need(rows[rows["base"] != "none"], "no reward model but the length rule")
     sources = sources_of(rows)
-    labels = rows[rows["scheme"] == "length"].drop_duplicates("source").set_index("source")
     figure, axes = style.grid(len(bases_of(rows)), 1, 2.6, sharey=True)
-    schemes = [s for s in style.scheme_order(rows["scheme"]) if s != "length"]
+    schemes = style.scheme_order(rows["scheme"])
     for axis, base in zip(axes, bases_of(rows), strict=True):
         part = of_base(rows, base)
         for place, source in enumerate(sources):
-            if source in labels.index:
-                _labelled_share(axis, place, labels.loc[source].to_dict())
             for number, scheme in enumerate(schemes):
                 one = part[(part["scheme"] == scheme) & (part["source"] == source)]
                 x = place - 0.4 + (number + 0.5) * 0.8 / len(schemes)
                 for row in one.to_dict("records"):
                     draw_point(axis, x, row, scheme)
-        axis.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=":")
+        for place in range(1, len(sources), 2):
+            axis.axvspan(place - 0.5, place + 0.5, color="#f1f3f6", zorder=0)
+        axis.axhline(0.0, color=style.INK, linewidth=1.0, linestyle="--")
         axis.set_xticks(range(len(sources)), [style.short(source, 16) for source in sources])
-        axis.set(ylabel="prefers the longer", xlim=(-0.5, len(sources) - 0.5))
+        axis.set(ylabel="leans to the longer", xlim=(-0.5, len(sources) - 0.5))
         axis.set_title(f"base {style.short(base)}")
         axis.grid(visible=False, axis="x")
-    line = Line2D([], [], color=style.INK, linestyle="--", linewidth=1.2, label="longer one chosen (grey: interval)")
+    line = Line2D([], [], color=style.INK, linestyle="--", linewidth=1.0, label="as the labels do")
     style.legend_below(figure, [*_handles(schemes), line], 4)
     return figure
-
-
-def _labelled_share(axis: Axes, place: int, row: Mapping[Any, Any]) -> None:
-    ends = (place - 0.46, place + 0.46)
-    axis.fill_between(ends, row["low"], row["high"], color=style.BAND, alpha=0.55, linewidth=0)
-    axis.hlines(row["estimate"], *ends, color=style.INK, linestyle="--", linewidth=1.2)
 
 
 def _handles(schemes: Sequence[str]) -> list[Line2D]:

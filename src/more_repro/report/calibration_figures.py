@@ -13,6 +13,8 @@ from matplotlib.patches import Patch
 from more_repro.report import style
 from more_repro.report.rows import bases_of, data_sets, need, of_base, of_regime, sources_of, subset_size, whole
 
+NULL_LABEL = "null band: perfectly calibrated, same n"
+
 
 def summary_rows(seed_summary: pd.DataFrame, metric: str, regime: str | None) -> pd.DataFrame:
     """Rows of Figs 3 and 4: every scheme on every source and on their mean, singles shown as `top`."""
@@ -22,15 +24,12 @@ def summary_rows(seed_summary: pd.DataFrame, metric: str, regime: str | None) ->
 
 
 def length_rows(metrics: pd.DataFrame, seed_summary: pd.DataFrame) -> pd.DataFrame:
-    """[source, accuracy, accuracy_low, accuracy_high] of the length rule; its mean over sources has no interval."""
+    """[source, accuracy, accuracy_low, accuracy_high] of the length rule on each source and on their mean."""
     columns = ["source", "accuracy", "accuracy_low", "accuracy_high"]
     own = data_sets(metrics[metrics["scheme"] == "length"]).drop_duplicates("source")[columns]
     wanted = (seed_summary["scheme"] == "length") & (seed_summary["source"] == "mean")
-    mean = seed_summary[wanted & (seed_summary["metric"] == "accuracy")][["source", "estimate"]]
-    mean = mean.rename(columns={"estimate": "accuracy"})
-    return pd.concat(
-        [own, mean.assign(accuracy_low=mean["accuracy"], accuracy_high=mean["accuracy"])], ignore_index=True
-    )
+    mean = seed_summary[wanted & (seed_summary["metric"] == "accuracy")][["source", "estimate", "low", "high"]]
+    return pd.concat([own, mean.set_axis(columns, axis="columns")], ignore_index=True)
 
 
 @style.styled
@@ -70,7 +69,7 @@ def fig4(seed_summary: pd.DataFrame, metrics: pd.DataFrame, regime: str | None =
         axis.set(ylabel="ECE (lower is better)")
         axis.set_title(f"base {style.short(base)}")
     style.from_zero(axes)
-    band = Patch(color=style.BAND, label="null band: perfectly calibrated, same n")
+    band = Patch(color=style.BAND, label=NULL_LABEL)
     style.legend_below(figure, [*_handles(rows), band], 4)
     return figure
 
@@ -84,6 +83,17 @@ def null_rows(metrics: pd.DataFrame, regime: str | None) -> pd.DataFrame:
     return (
         rows.groupby(["base", "scheme", "source"], sort=False)[["ece_null_low", "ece_null_high"]].mean().reset_index()
     )
+
+
+def null_bands(metrics: pd.DataFrame | None, row: Mapping[Any, Any]) -> list[tuple[float, float]]:
+    """The null band of one row's model family and source, its ends averaged over seeds; empty where there is none."""
+    if metrics is None:
+        return []
+    same = pd.Series(data=True, index=metrics.index)
+    for name in ("base", "regime", "scheme", "trained_on", "source"):
+        same &= metrics[name] == row[name]
+    low, high = (float(metrics.loc[same, f"ece_null_{end}"].mean()) for end in ("low", "high"))
+    return [(low, high)] if np.isfinite(low) and np.isfinite(high) else []
 
 
 def _per_base(rows: pd.DataFrame) -> tuple[Figure, list[Axes]]:
@@ -166,8 +176,16 @@ def fig6_rows(seed_summary: pd.DataFrame, regime: str | None, n_sources: int) ->
 
 
 @style.styled
-def fig6(seed_summary: pd.DataFrame, regime: str | None = None, n_sources: int | None = None) -> Figure:
-    """ECE on the alignment sources against K, the number of mixed sources; the single model's ECE as a dashed line."""
+def fig6(
+    seed_summary: pd.DataFrame,
+    regime: str | None = None,
+    n_sources: int | None = None,
+    metrics: pd.DataFrame | None = None,
+) -> Figure:
+    """ECE on the alignment sources against K, the number of mixed sources; the single model's ECE as a dashed line.
+
+    metrics: gives each point its null band; None draws none.
+    """
     count = len(sources_of(seed_summary)) if n_sources is None else n_sources
     rows = need(
         fig6_rows(seed_summary, regime, count), "no reward model of the first K sources (rm.sweep) in this regime"
@@ -180,13 +198,16 @@ def fig6(seed_summary: pd.DataFrame, regime: str | None = None, n_sources: int |
             curve = part[part["scheme"] == scheme].sort_values("n_mixed")
             x = curve["n_mixed"].to_numpy(dtype=float) + 0.05 * number
             axis.plot(x, curve["estimate"], color=style.scheme_colour(scheme), linewidth=1.3)
-            for place, (_, row) in zip(x, curve.iterrows(), strict=True):
-                draw_point(axis, place, row.to_dict(), scheme)
+            for place, row in zip(x, curve.to_dict("records"), strict=True):
+                for ends in null_bands(metrics, row):
+                    axis.fill_between([place - 0.025, place + 0.025], *ends, color=style.BAND, linewidth=0, zorder=1)
+                draw_point(axis, place, row, scheme)
         for value in part.loc[part["scheme"] == "single", "estimate"]:
             axis.axhline(value, color=style.scheme_colour("single"), linestyle="--", linewidth=1.4)
         axis.set_title(f"{style.short(base)} · {style.short(source)}")
         axis.set(xlabel="K, number of mixed sources", ylabel="ECE (lower is better)", xticks=range(2, count + 1))
     style.from_zero(axes)
     line = Line2D([], [], color=style.scheme_colour("single"), linestyle="--", label="single model of that source")
-    style.legend_below(figure, [*_handles(rows[rows["scheme"] != "single"]), line])
+    extra = [line] if metrics is None else [line, Patch(color=style.BAND, label=NULL_LABEL)]
+    style.legend_below(figure, [*_handles(rows[rows["scheme"] != "single"]), *extra], 4)
     return figure

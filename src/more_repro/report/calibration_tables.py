@@ -4,18 +4,31 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from more_repro.report.rows import first_seed
 from more_repro.report.study import Study
 
+_SHORT = {
+    "ece_p": "p", "l2_debiased": "L2 debiased", "brier": "Brier", "log_loss": "log loss",
+    "ece_after_temperature": "after temperature", "ece_true": "true ECE", "pairwise_drift": "drift",
+}  # fmt: skip
 Shown = tuple[pd.DataFrame, str | None]
 
 
 def calibration_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
     """(name, title, caption, rows): paired comparisons, length, and what the printed ECEs can show."""
     return [
+        ("metrics", "Every measure of each reward model",
+         "Test pairs of all sources pooled, lowest seed: ECE with the mean and band of its null and its p, debiased L2 "
+         "error, slope, Brier score, log loss, ECE after one temperature, ECE against the true probabilities and "
+         "pairwise drift where the world knows them; the CSV has every seed, source and measure", study["metrics"]),
+        ("seed_summary", "Means over seeds that rest on fewer seeds",
+         "A measure that is not defined in a seed leaves it out of the mean: rows with fewer seeds than were trained. "
+         "The CSV has every mean, with its interval", study["seed_summary"]),
         ("paired", "Two reward models on the same pairs",
          "Scheme less reference, mean over seeds. Accuracy, log loss and log slope: interval from a bootstrap over "
          "prompts and the spread over seeds. ECE: p and the band (null) of swapping the two models' margins prompt by "
-         "prompt, so of these trained models: the spread over seeds is not in it. Holm's p within base, regime, pool "
+         "prompt: it tests that the two are exchangeable, which slopes on opposite sides of 1 break even at equal ECE. "
+         "Holm's p within base, regime, pool "
          "and reference; the CSV has single seeds", study["paired"]),
         ("length_bias", "Correlation of reward with words",
          "Margin against difference in words over both orders of every pair, interval clustered by prompt; the CSV has "
@@ -40,6 +53,23 @@ def shown(name: str, table: pd.DataFrame) -> Shown:
 def knows(name: str) -> bool:
     """Whether a table is one of these."""
     return name in _SHOWN
+
+
+def _metrics(table: pd.DataFrame) -> Shown:
+    wanted = table["source"].eq("all") & table["trained_on"].isin(("mixture", "none")) & table["ece"].notna()
+    rows = first_seed(table[wanted])
+    rows = rows.assign(group="base " + rows["base"] + ", regime " + rows["regime"], null=rows["ece_null_mean"])
+    rows = rows.assign(null_low=rows["ece_null_low"], null_high=rows["ece_null_high"]).rename(columns=_SHORT)
+    ends = ["null_low", "null_high", "slope_low", "slope_high"]
+    return rows[["scheme", "ece", "null", "p", "slope", *ends, *list(_SHORT.values())[1:], "group"]], "group"
+
+
+def _fewer(table: pd.DataFrame) -> Shown:
+    rows = table[table["trained_on"] != "none"]
+    rows = rows[rows["n_seeds"] < table["n_seeds"].max()] if len(rows) else rows
+    named = "base " + rows["base"] + ", regime " + rows["regime"]
+    columns = ["scheme", "trained_on", "source", "metric", "estimate", "low", "high", "n_seeds", "group"]
+    return rows.assign(group=named)[columns], "group"
 
 
 def _paired(table: pd.DataFrame) -> Shown:
@@ -75,5 +105,6 @@ def _checks(table: pd.DataFrame) -> Shown:
 
 
 _SHOWN: dict[str, Callable[[pd.DataFrame], Shown]] = {
-    "paired": _paired, "length_bias": _length, "published_noise": _noise, "published_checks": _checks,
+    "metrics": _metrics, "seed_summary": _fewer, "paired": _paired, "length_bias": _length,
+    "published_noise": _noise, "published_checks": _checks,
 }  # fmt: skip

@@ -61,13 +61,14 @@ DISAGREEMENT = (
           lambda s, r: reward.fig1_left(s["metrics"], r), lambda s, r: reward.accuracy_rows(s["metrics"], r)),
     Entry("fig1_middle", "Fig 1 middle: margins of single-source reward models",
           "Reward of chosen minus reward of rejected, a panel for each test source; full colour: the model's own "
-          "source. Compare spreads down a panel; the part right of the line is ordered correctly. Seed {seed}.",
+          "source. Compare spreads down a panel; the part right of the line is ordered correctly. Seed {seed}; test "
+          "pairs per source: {n_test}.",
           "Ridge plots of the margin distribution of each single-source reward model on each source",
           lambda s, r: margins.fig1_middle(s["margin_histogram"], r),
           lambda s, r: margins.margin_rows(s["margin_histogram"], r, "", ("raw", "single"))),
     Entry("fig1_right", "Fig 1 right: margins of correctly and wrongly ordered pairs",
           "The same margins as boxes. A wide box of wrongly ordered pairs: the model is sure of itself where it is "
-          "wrong. Seed {seed}.",
+          "wrong. Seed {seed}; test pairs per source: {n_test}.",
           "Box plots of margins, correctly and wrongly ordered pairs apart, per reward model and source",
           lambda s, r: margins.fig1_right(s["margin_boxes"], r),
           lambda s, r: margins.margin_rows(s["margin_boxes"], r, "", ("raw", "single"))),
@@ -109,8 +110,9 @@ DISAGREEMENT = (
           lambda s, r: data.length_rule(s["source_statistics"]),
           lambda s, r: data.length_rows(s["source_statistics"]), False),
     Entry("word_divergence", "Do chosen and rejected responses differ in their words?",
-          "Grey: the divergence that chance gives when the two responses of random prompts are swapped. A point inside "
-          "shows no difference; divergences of sources of different size compare by their excess only.",
+          "Grey: the divergence if chosen and rejected were exchangeable: the two responses of random prompts are "
+          "swapped. A point inside cannot be told from that; divergences of sources of different size compare by "
+          "their excess only.",
           "Divergence of the words of chosen and rejected responses of every source, with its null band",
           lambda s, r: diversity.word_divergence(s["word_divergence"]), lambda s, r: s["word_divergence"], False),
     Entry("word_log_odds", "Words that each source rewards",
@@ -143,14 +145,15 @@ SCHEME = (
 CALIBRATION = (
     Entry("fig3", "Fig 3: accuracy of every scheme",
           "Means over {n_seeds} seeds, bars t intervals over seeds; test pairs per source: {n_test}. Dashed: the "
-          "length rule, grey its interval (its mean has none).",
+          "length rule, grey its interval over prompts.",
           "Accuracy of each scheme on each source and on their mean, a panel per base",
           lambda s, r: calibration.fig3(s["seed_summary"], s["metrics"], r),
           lambda s, r: calibration.summary_rows(s["seed_summary"], "accuracy", r)),
     Entry("fig4", "Fig 4: ECE of every scheme",
           "Means over {n_seeds} seeds, bars t intervals over seeds, cut at 0; test pairs per source: {n_test}. Grey: "
           "the ECE that a perfectly calibrated model of equal confidences shows at this number of pairs (the mean "
-          "has none); a point inside shows no miscalibration.",
+          "has none), for one model, while a point is a mean over seeds. A point inside cannot be told from "
+          "calibrated.",
           "ECE of each scheme on each source and on their mean with null bands, a panel per base",
           lambda s, r: calibration.fig4(s["seed_summary"], s["metrics"], r),
           lambda s, r: calibration.summary_rows(s["seed_summary"], "ece", r)),
@@ -161,51 +164,59 @@ CALIBRATION = (
           lambda s, r: reliability.reliability(s["reliability"], r),
           lambda s, r: reliability.reliability_rows(s["reliability"], r)),
     Entry("slopes", "Calibration slope and over-confidence",
-          "One number for the direction of the error, test pairs of all sources pooled. Slope below 1, or a positive "
-          "gap: margins too large (over-rewarding). Bars: t intervals over {n_seeds} seeds.",
+          "One number for the direction of the error, test pairs of all sources pooled ({n_pooled}). Slope below 1, "
+          "or a positive "
+          "gap: margins too large (over-rewarding). Bars: t intervals over {n_seeds} seeds; a slope that is not "
+          "defined in a seed leaves it out, "
+          "the data has how many are left.",
           "Calibration slope and over-confidence of each scheme and base with intervals",
           lambda s, r: reliability.slopes(s["seed_summary"], r),
           lambda s, r: reliability.slope_rows(s["seed_summary"], r)),
     Entry("temperature", "ECE before and after one temperature",
           "Full: as trained; hollow: after the one temperature that fits the validation pairs. Bars: t intervals over "
-          "{n_seeds} seeds, cut at 0; grey: null band of the margins so divided. What the arrow removes is scale, and "
+          "{n_seeds} seeds, cut at 0; grey: null band of the margins so divided; test pairs pooled: {n_pooled}. What "
+          "the arrow removes is scale, and "
           "best-of-n cannot see it.",
           "ECE of each scheme before and after temperature scaling with null band, a panel per base",
           lambda s, r: control.temperature(s["seed_summary"], s["metrics"], r),
           lambda s, r: control.temperature_rows(s["seed_summary"], s["metrics"], r)),
     Entry("length_bias", "Rewards and the length of responses",
-          "Share of test pairs in which the longer response has the higher reward, bars: interval over prompts; "
-          "dashed: share in which it was chosen. Above the dashed line a model leans on length more than the labels "
-          "do. Single models on their own source. Seed {seed}; a table below has the correlations.",
-          "Share of pairs in which each scheme prefers the longer response, beside the share of the labels",
+          "Mean probability, by the model, that the longer response is preferred, less the share of pairs in which it "
+          "was chosen; bars: interval of this paired difference, clustered by prompt. Above 0 a model leans on length "
+          "more than the labels do, below less. Pairs of equal length are left out. Single models on their own source. "
+          "Seed {seed}; test pairs per source: {n_test}; a table below has the correlations.",
+          "How much more each scheme expects the longer response to win than the labels say, by source and base",
           lambda s, r: control.length(s["length_bias"], r),
           lambda s, r: control.length_rows(s["length_bias"], r)),
     Entry("reuse", "ECE against the re-use of small sources",
           "Each regime is a point: how often training used every pair of the source, and the ECE on its test pairs. "
-          "Bars: t intervals over {n_seeds} seeds. Regimes may differ in learning rate too.",
+          "Bars: t intervals over {n_seeds} seeds; grey: null band; test pairs per source: {n_test}. Regimes may "
+          "differ in learning rate too.",
           "ECE on re-used sources against passes over their pairs, by scheme",
-          lambda s, r: control.reuse(s["seed_summary"], s["mixture_summary"]),
+          lambda s, r: control.reuse(s["seed_summary"], s["mixture_summary"], metrics=s["metrics"]),
           lambda s, r: control.reuse_rows(s["seed_summary"], s["mixture_summary"]), False),
     Entry("fig5", "Fig 5: margins on the alignment sources",
-          "The wider the curve, the larger the rewards that the scheme learned. Seed {seed}.",
+          "The wider the curve, the larger the rewards that the scheme learned. Seed {seed}; test pairs per source: "
+          "{n_test}.",
           "Histograms of margins of single, multitask and more on the alignment sources",
           lambda s, r: margins.fig5(s["margin_histogram"], r, _align(s)),
           lambda s, r: margins.fig5_rows(s["margin_histogram"], r, _align(s))),
     Entry("fig6", "Fig 6: ECE against the number of mixed sources",
           "Reward models of the first K sources, means over {n_seeds} seeds with t intervals, cut at 0. Dashed: the "
-          "single model of that source. With K = 2 and l2-normalised head gradients the min-norm weights are 1/2 "
+          "single model of that source; grey: null band; test pairs per source: {n_test}. With K = 2 and "
+          "l2-normalised head gradients the min-norm weights are 1/2 "
           "each, so MORE equals multitask there. K and the re-use of small sources can grow together: see how often "
           "each pair is used.",
           "ECE against K for multitask and more on each alignment source, with intervals over seeds",
-          lambda s, r: calibration.fig6(s["seed_summary"], r, _k(s)),
+          lambda s, r: calibration.fig6(s["seed_summary"], r, _k(s), s["metrics"]),
           lambda s, r: calibration.fig6_rows(s["seed_summary"], r, _k(s))),
     Entry("fig8", "Fig 8: boxes of margins, every base",
-          "As Fig 1 right, with multitask and more. Seed {seed}, regime {regime}.",
+          "As Fig 1 right, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}.",
           "Box plots of margins of every reward model, base and source, correct and wrong pairs apart",
           lambda s, r: margins.fig8(s["margin_boxes"], r),
           lambda s, r: margins.margin_rows(s["margin_boxes"], r, None, _EVERY), False),
     Entry("fig9", "Fig 9: distributions of margins, every base",
-          "As Fig 1 middle, with multitask and more. Seed {seed}, regime {regime}.",
+          "As Fig 1 middle, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}.",
           "Ridge plots of the margin distribution of every reward model, base and source",
           lambda s, r: margins.fig9(s["margin_histogram"], r),
           lambda s, r: margins.margin_rows(s["margin_histogram"], r, None, _EVERY), False),
@@ -232,8 +243,11 @@ ALIGNMENT = (
           lambda s, r: alignment.fig7_rows(s["win_rates"], s["metrics"], None, "untuned"), False),
     Entry("coefficients", "The coefficient of ECE by every method",
           "How much the answer depends on the method: a row each, with its interval and p. For net win left of 0, "
-          "for perplexity right of 0: a lower ECE goes with the better policy. Panels have their own scales.",
-          "Coefficients of ECE with intervals, one row per method",
+          "for perplexity right of 0: a lower ECE goes with the better policy. Below: ECE in two parts, on two halves "
+          "of the test prompts, and the slope, each by permutation. What one temperature removes best-of-n cannot "
+          "see: its "
+          "interval without 0 says that the coefficient of ECE is confounded. Panels have their own scales.",
+          "Coefficients of ECE with intervals, one row per method, and of its parts, halves and the slope",
           lambda s, r: alignment.coefficients(s["regression"]),
           lambda s, r: alignment.coefficient_rows(s["regression"]), False),
     Entry("leave_one_out", "Reward models that the regression hangs on",

@@ -16,6 +16,7 @@ INTRO = (
     "no pick."
 )
 _DIGITS = {"ece": 4, "p": 4, "p_holm": 4}
+_HEADS = {"against": "MORE minus", "mean_abs_margin": "size of margins"}
 # Verdicts of the table, in the order in which a sentence tells them, and their words.
 _WORDS = {
     "more does more": "does more than",
@@ -30,22 +31,34 @@ def controls_section(study: Study, rule: str) -> str:
     rows = study["controls"]
     if rows.empty:
         return html.paragraph("Not measured: this run trained no reward model by MORE, or nothing to hold it against.")
-    shown = texts(rows.drop(columns="regime").assign(against=[scheme_name(name) for name in rows["against"]]), _DIGITS)
-    shown = shown.rename(columns={"against": "MORE minus", "n_models": "models", "n_bases": "bases"})
+    named = rows.assign(against=[scheme_name(name) for name in rows["against"]])
+    first = ["against", "verdict"]
+    sizes = ["regime", "n_bases", "n_models", "n_pairs"]
+    shown = texts(named[[*first, *named.columns.drop([*first, *sizes])]], _DIGITS).rename(columns=_HEADS)
     caption = (
-        "MORE minus each control: ECE with its p, accuracy and mean size of the margin, on the test pairs of all "
-        "sources; intervals over seeds within bases. models: pairs of models compared; pairs: test pairs of each."
+        "MORE minus each control: verdict; ECE with its p, accuracy and mean size of the margin, on the test pairs of "
+        "all sources; intervals over seeds within bases."
     )
-    grouped = shown.assign(group="regime " + rows["regime"])
+    groups = {regime: _group(regime, part) for regime, part in rows.groupby("regime", sort=False)}
+    grouped = shown.assign(group=rows["regime"].map(groups))
     return "\n".join(
         [
             html.bullets([_sentence(regime, part) for regime, part in rows.groupby("regime", sort=False)], ""),
             html.paragraph(INTRO),
-            html.table(grouped, caption, group="group"),
+            html.table(grouped, caption, "dense", group="group"),
             f"<p>{html.link('tables/controls.csv', 'Data (CSV)')}</p>",
             html.details("The rule, written before the numbers", html.paragraph(rule)),
         ]
     )
+
+
+def _group(regime: object, rows: pd.DataFrame) -> str:
+    """The heading of a regime's rows: what they rest on, as a range where the rows differ."""
+    sizes = []
+    for column, word in (("n_models", "pairs of models"), ("n_bases", "bases"), ("n_pairs", "test pairs each")):
+        ends = dict.fromkeys(number(int(end)) for end in (rows[column].min(), rows[column].max()))
+        sizes.append(f"{' to '.join(ends)} {word}")
+    return f"regime {regime}: {', '.join(sizes)}"
 
 
 def _sentence(regime: object, rows: pd.DataFrame) -> str:

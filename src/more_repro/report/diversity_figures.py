@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from more_repro.report import style
 from more_repro.report.reward_figures import draw_heat_map, matrix
@@ -32,12 +33,22 @@ def lengths(table: pd.DataFrame) -> Figure:
         sources = list(dict.fromkeys(table["source"]))
         axis.set_yticks([-n for n in range(len(sources))], [style.short(s) for s in sources])
         axis.set(title=f"words of the {title}", xscale="log", ylim=(-len(sources) + 0.5, 0.5))
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        _plain_log_ticks(axis)
         axis.grid(visible=False, axis="y")
     handles = [Patch(color=colour, label=what) for what, (_, colour, _) in series.items()]
     title = "dot: median, thick: middle half, thin: from 10 % to 90 %"
     style.legend_below(figure, handles, 3, title)
     return figure
+
+
+def _plain_log_ticks(axis: Axes) -> None:
+    """Few ticks, written as plain numbers: a log axis would write formulas, for its minor ticks too."""
+    low, high = axis.get_xlim()
+    decades = np.log10(high / low)
+    wide = LogLocator(subs=(1.0,) if decades > 2.2 else (1.0, 3.0))
+    axis.xaxis.set_major_locator(wide if decades > 1.2 else MaxNLocator(5, integer=True))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    axis.minorticks_off()
 
 
 def length_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,10 @@ from html import escape
 import pandas as pd
 from latex2mathml.converter import convert
 
+UNDER = "\x1f"  # in the text of a cell: what follows stands below it in small print
 _NUMBER = ' class="n"'
-_NUMERIC = re.compile(r"[-−–0-9.,\[\] ]*")
-_INTERVAL = re.compile(r"([-−0-9.,]+) (\[[-−0-9., ]+\])")
+_NUMERIC = re.compile(r"[-−–0-9.,\[\]† ]*")
+_INTERVAL = re.compile(r"([-−0-9.,]+†?) (\[[-−0-9., ]+\])")
 _HEADINGS = {
     "net": "net win", "p_holm": "Holm p", "n_seeds": "seeds", "n_pairs": "pairs", "n_prompts": "prompts",
     "n_groups": "groups", "n_invalid": "invalid", "positive_count": "above: count", "positive_mean": "above: mean",
@@ -59,7 +60,9 @@ def table(rows: pd.DataFrame, caption: str, css: str = "", group: str | None = N
     """
     label = escape(caption, quote=True)
     shown = rows if group is None else rows.drop(columns=group)
-    kinds = [_NUMBER if all(_NUMERIC.fullmatch(str(v)) for v in shown[c]) else "" for c in shown.columns]
+    kinds = [
+        _NUMBER if all(_NUMERIC.fullmatch(str(v).partition(UNDER)[0]) for v in shown[c]) else "" for c in shown.columns
+    ]
     head = "".join(f'<th scope="col"{k}>{_heading(str(c))}</th>' for c, k in zip(shown.columns, kinds, strict=True))
     heads = [None] * len(rows) if group is None else [str(value) for value in rows[group]]
     lines: list[str] = []
@@ -83,9 +86,11 @@ def _heading(name: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A value as it is, an interval behind it on a line of its own."""
-    found = _INTERVAL.fullmatch(text)
-    return escape(text) if found is None else f'{found.group(1)}<span class="small">{found.group(2)}</span>'
+    """A value as it is, an interval behind it, and each remark behind UNDER, on a line of its own."""
+    value, *remarks = text.split(UNDER)
+    found = _INTERVAL.fullmatch(value)
+    first, lines = (escape(value), remarks) if found is None else (found.group(1), [found.group(2), *remarks])
+    return first + "".join(f'<span class="small">{escape(line)}</span>' for line in lines)
 
 
 def figure(picture: Picture) -> str:

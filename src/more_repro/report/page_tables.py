@@ -6,10 +6,13 @@ from html import escape
 import pandas as pd
 
 from more_repro.report import calibration_tables, data_tables, html
+from more_repro.report.alignment_figures import TERMS
 from more_repro.report.formatting import number, texts
+from more_repro.report.null_columns import FAR, MARK, folded
 from more_repro.report.paper_tables import THIS_RUN
-from more_repro.report.study import Study
+from more_repro.report.study import Study, placebo_sentences
 
+_WIDE = 7  # more columns than this are set in smaller type
 _DIGITS = {"ece": 4, "mean_passes": 1, "positive_count": 1, "negative_count": 1, "p": 4, "p_holm": 4}
 
 
@@ -34,16 +37,16 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
     """(name, title, caption, rows) of the tables beyond the paper's."""
     against = study["comparisons"]
     against = against[against["against"] == "multitask"]
-    against = against[
-        against["source"].isin(("all", "align", "mean")) & against["metric"].isin(("accuracy", "ece", "slope"))
-    ]
+    shown = ("accuracy", "log_loss", "log_slope", "ece")
+    against = against[against["source"].isin(("all", "align")) & against["metric"].isin(shown)]
     return [
         ("comparisons", "Every scheme against multitask",
          "Difference from multitask of the same base, regime and seed on the same pairs, interval over seeds; Holm's p "
          "is corrected within its family", against),
         *calibration_tables.calibration_tables(study),
         ("regression", "The coefficient of ECE in every regression",
-         "By data, outcome and method; the CSV has the other terms too", study["regression"]),
+         " ".join(["By data, outcome and method; for net win also its parts, its halves and the slope",
+                   *placebo_sentences(study["regression"])]).rstrip("."), study["regression"]),
         ("win_rates", "Win rates of every policy",
          "Against two opponents on all prompts, net win with its interval over prompts; the CSV has each source too",
          study["win_rates"].drop(columns=["base", "regime", "scheme", "trained_on", "seed"])),
@@ -54,9 +57,13 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
 def _one(name: str, heading: str, caption: str, table: pd.DataFrame) -> str:
     rows, group = _shown(name, table)
     digits = _DIGITS | {column: 2 for column in rows.columns if column.startswith("perplexity")}
+    shown = texts(rows, digits)
+    if "ece_difference" in rows.columns:
+        shown = folded(shown, rows)
+    css = data_tables.css(name) or ("dense" if len(shown.columns) > _WIDE else "")
     return (
         f'<h3 id="table-{escape(name, quote=True)}">{escape(heading)}</h3>\n'
-        + html.table(texts(rows, digits), f"{caption[0].upper()}{caption[1:]}.", data_tables.css(name), group)
+        + html.table(shown, f"{caption[0].upper()}{caption[1:]}.", css, group)
         + f"\n<p>{html.link(f'tables/{name}.csv', 'Data (CSV)')}</p>"
     )
 
@@ -69,7 +76,9 @@ def _shown(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
         return calibration_tables.shown(name, table)
     if name == "regression":
         named = table["data"] + ": " + table["outcome"].str.replace("_", " ")
-        rows = table.assign(group=named)[table["term"].eq("ece") & table["estimate"].notna()]
+        parts = table["outcome"].eq("net_win") & table["term"].isin(TERMS)
+        named += ", " + table["term"].map(TERMS).fillna(table["term"])
+        rows = table.assign(group=named)[(table["term"].eq("ece") | parts) & table["estimate"].notna()]
         return rows.drop(columns=["data", "outcome", "term"]), "group"
     if name == "comparisons":
         named = "base " + table["base"] + ", regime " + table["regime"]
@@ -110,8 +119,10 @@ def _outliers(study: Study, table: pd.DataFrame, regime: str) -> str:
 
 
 _NULL = (
-    "ECE null: the ECE [band] of a calibrated model at that number of pairs; where two of them differ by more than "
-    ".005 the ECEs themselves cannot be compared."
+    "Below an ECE, null: the ECE [band] of a calibrated model at that number of pairs; "
+    f"{MARK}: it lies more than {FAR:g} from that of multitask, so the two ECEs cannot be compared as they stand. "
+    "Below the printed ECE of more: its difference from multitask, and the noise band of that difference; for this "
+    "run's differences see the pairs of reward models below."
 )
 _CAPTIONS: dict[str, Callable[[Study, pd.DataFrame, str], str]] = {
     "table1": lambda s, t, regime: (

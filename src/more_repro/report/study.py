@@ -8,6 +8,7 @@ import pandas as pd
 from more_repro import tables as schemas
 from more_repro.params import Params
 from more_repro.records import MODEL_KEY
+from more_repro.report.formatting import interval
 from more_repro.report.rows import data_sets, of_regime, order_tables, whole
 
 NOT_TRAINED = ("raw", "length", "averaging")
@@ -68,6 +69,7 @@ def notes(study: Study) -> list[str]:
         *_length_note(study),
         *_null_note(study),
         *_placebo_note(study),
+        *placebo_sentences(study["regression"]),
         *_regression_note(study),
     ]
 
@@ -141,6 +143,26 @@ def _placebo_note(study: Study) -> list[str]:
     ]
 
 
+def placebo_sentences(regression: pd.DataFrame) -> list[str]:
+    """By rule, from the first method's row of net win on what one temperature removes; none where it has no interval.
+
+    Best-of-n cannot see scale, so its effect is 0: an interval without 0: the coefficient of ECE is confounded.
+    """
+    rows = regression[regression["outcome"].eq("net_win") & regression["term"].eq("ece_temperature")]
+    rows = rows[rows["low"].notna() & rows["high"].notna()].drop_duplicates("data")
+    told = []
+    for row in rows.to_dict("records"):
+        meets = row["low"] <= 0 <= row["high"]
+        verdict = "includes 0, as it must" if meets else "excludes 0: the coefficient of ECE is confounded"
+        estimate = interval(row["estimate"], row["low"], row["high"])
+        told.append(
+            f"Placebo of the regression ({row['data']}, n = {row['n']}): the coefficient of net win on the part of ECE "
+            f"that one temperature removes, which best-of-n cannot see, is {estimate} ({row['method']}); its interval "
+            f"{verdict}."
+        )
+    return told
+
+
 def _regression_note(study: Study) -> list[str]:
     """Data whose regressions only describe, each reason once."""
     rows = study["regression"]
@@ -156,8 +178,14 @@ def caption_facts(study: Study) -> dict[str, str]:
     """What captions fill in: the lowest seed, the number of seeds, test pairs per source."""
     pairs = data_sets(study["metrics"])["n_pairs"]
     counts = dict.fromkeys(f"{int(n):,}" for n in (pairs.min(), pairs.max())) if len(pairs) else {"none": None}
-    seeds = study.params.seeds
-    return {"seed": str(min(seeds)), "n_seeds": str(len(seeds)), "n_test": " to ".join(counts)}
+    seeds, every = study.params.seeds, study["metrics"]
+    pooled = every.loc[every["source"] == "all", "n_pairs"]
+    return {
+        "seed": str(min(seeds)),
+        "n_seeds": str(len(seeds)),
+        "n_test": " to ".join(counts),
+        "n_pooled": f"{int(pooled.max()):,}" if len(pooled) else "none",
+    }
 
 
 def finite(value: float) -> float | None:

@@ -1,6 +1,7 @@
 """What workers are asked for and report, and the names under which results may be reused. Light to import."""
 
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ _CODE = (
     *(
         f"engine/{name}.py"
         for name in (
-            *("attention", "batches", "distributed", "encoding", "head", "lora", "loop", "memory", "model"),
-            *("objective", "optimizer", "prefix", "rows", "step"),
+            *("attention", "batches", "distributed", "encoding", "head", "lora", "loop", "memory", "micro_batches"),
+            *("model", "objective", "optimizer", "prefix", "rows", "step"),
         )
     ),
     *("reward/encoded_store.py", "reward/plan.py", "reward/training.py"),
@@ -126,7 +127,8 @@ def weighting_spec(job: TrainJob) -> WeightingSpec:
 def fingerprint(job: TrainJob) -> str:
     """sha256 of all that this model's numbers depend on: params, pairs, base, and the code of its own weighting only.
 
-    Left out: where files lie, how often checkpoints are written, and which other models a sweep asks for.
+    Left out: where files lie, how often checkpoints are written, and which other models a sweep asks for. A training
+    runs on one thread, so the number of threads is no part of it.
     """
     import torch  # here, in the worker: a process that only hands out jobs starts in half the time without it
 
@@ -137,7 +139,7 @@ def fingerprint(job: TrainJob) -> str:
     return digest(
         [
             repr([job.model, job.sources, job.unique_pairs, sorted(params.items()), job.scheme]),
-            repr([job.learning_rate, job.steps, torch.__version__, pick_device().type]),
+            repr([job.learning_rate, job.steps, torch.__version__, version("transformers"), pick_device().type]),
             *(digest(rows) for rows in job.rows),
             base_fingerprint(job.base),
             code_digest([*_CODE, *weighting]),

@@ -81,6 +81,7 @@ def loop_settings(job: TrainJob) -> LoopSettings:
         token_budget=rm.token_budget,
         memory_limit_gib=rm.memory_limit_gib,
         precision=rm.precision,
+        delete_foreign=True,
         quiet_s=_QUIET_S,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -17,12 +17,13 @@ class WeightingSpec:
     """A weighting by name, with what its kind needs.
 
     alpha (share of the NEW gradient in the smoothing) and normalization are of the head gradients, for all rules that
-    look at them. weights: one for each source, for `fixed`.
+    look at them; None for the rule's own: 0.99 and l2 for more and frank_wolfe, 1 and none for the others, as their
+    papers have it. weights: one for each source, for `fixed`.
     """
 
     name: str = "more"
-    alpha: float = 0.99
-    normalization: Normalization = "l2"
+    alpha: float | None = None
+    normalization: Normalization | None = None
     weights: tuple[float, ...] | None = None
 
 
@@ -50,6 +51,12 @@ def make_weighting(spec: WeightingSpec, n_sources: int, unique_counts: Sequence[
     if len(unique_counts) != n_sources:
         raise ValueError(f"expected a count of unique pairs for each of {n_sources} sources, found {unique_counts}")
     return _FACTORIES[spec.name](spec, unique_counts, seed)
+
+
+def _of_gradients(spec: WeightingSpec) -> dict[str, Any]:
+    """What a spec says of the head gradients; what it leaves open is the rule's own."""
+    said = {"alpha": spec.alpha, "normalization": spec.normalization}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _uniform(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
@@ -81,37 +88,37 @@ def _fixed(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weig
 def _more(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
     from more_repro.engine.weighting.more import More
 
-    return More(spec.alpha, spec.normalization)
+    return More(**_of_gradients(spec))
 
 
 def _frank_wolfe(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
     from more_repro.engine.weighting.frank_wolfe import FrankWolfe
 
-    return FrankWolfe(spec.alpha, spec.normalization)
+    return FrankWolfe(**_of_gradients(spec))
 
 
 def _upgrad(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
     from more_repro.engine.weighting.upgrad import UpGrad
 
-    return UpGrad(spec.alpha, spec.normalization)
+    return UpGrad(**_of_gradients(spec))
 
 
 def _cagrad(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
     from more_repro.engine.weighting.cagrad import CaGrad
 
-    return CaGrad(spec.alpha, spec.normalization)
+    return CaGrad(**_of_gradients(spec))
 
 
 def _pcgrad(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
     from more_repro.engine.weighting.pcgrad import PcGrad
 
-    return PcGrad(seed, spec.alpha, spec.normalization)
+    return PcGrad(seed, **_of_gradients(spec))
 
 
 def _nash_mtl(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
     from more_repro.engine.weighting.nash_mtl import NashMtl
 
-    return NashMtl(spec.alpha, spec.normalization)
+    return NashMtl(**_of_gradients(spec))
 
 
 # Imported when asked for: a process that only reads names needs no torch.

@@ -8,6 +8,8 @@ import functools
 
 import torch
 
+from more_repro.engine.weighting.gram import scaled, uniform
+
 ENUMERATE_UP_TO = 8  # 2^K supports: 0.05 ms at K = 5, 2 ms at K = 10
 _SLACK = 1e-10  # of a Gram matrix scaled to 1: below the rounding of fp32 gradients, above that of float64
 _DUST = 1e-13  # a weight below this is rounding, and would block the way of Wolfe's method
@@ -18,17 +20,11 @@ def min_norm_weights(gram: torch.Tensor) -> torch.Tensor:
 
     Raises ValueError if G is not square or not finite.
     """
-    if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or gram.shape[0] == 0:
-        raise ValueError(f"a Gram matrix is square, found shape {tuple(gram.shape)}")
-    gram = gram.double()
-    scale = gram.diagonal().max()
-    if not torch.isfinite(gram).all():
-        raise ValueError(f"the Gram matrix of the head gradients is not finite: {gram.tolist()}")
-    n = gram.shape[0]
-    if scale <= 0 or n == 1:
-        return torch.full((n,), 1 / n, dtype=torch.float64)
-    scaled = (gram + gram.T) / (2 * scale)
-    return enumerated(scaled) if n <= ENUMERATE_UP_TO else active_set(scaled)
+    matrix = scaled(gram)
+    n = len(matrix)
+    if matrix.diagonal().max() <= 0 or n == 1:
+        return uniform(gram)
+    return enumerated(matrix) if n <= ENUMERATE_UP_TO else active_set(matrix)
 
 
 def enumerated(gram: torch.Tensor) -> torch.Tensor:

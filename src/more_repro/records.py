@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from math import nan
 from typing import Literal
 
 Role = Literal["user", "assistant", "system"]
@@ -24,14 +25,16 @@ class PreferencePair:
 
     true_preference: P(chosen preferred to rejected) under the source's own law.
     shared_margin: shared utility of chosen minus that of rejected.
+    score_margin: score of chosen minus that of rejected, or the data set's own margin; NaN where it gives none.
     """
 
     source: str
     prompt: tuple[Message, ...]
     chosen: str
     rejected: str
-    true_preference: float = float("nan")
-    shared_margin: float = float("nan")
+    true_preference: float = nan
+    shared_margin: float = nan
+    score_margin: float = nan
 
     @property
     def prompt_id(self) -> str:

@@ -19,7 +19,7 @@ SCHEMAS: dict[str, Schema] = {
     # data
     "pairs": {
         "pair_id": "str", "prompt_id": "str", "source": "str", "prompt": "str", "chosen": "str", "rejected": "str",
-        "true_preference": "float?", "shared_margin": "float?",
+        "true_preference": "float?", "shared_margin": "float?", "score_margin": "float?",
     },
     "corpus": {"text": "str"},
     "audit": {"source": "str", "split": "str", "reason": "str", "n_pairs": "int"},
@@ -38,8 +38,8 @@ SCHEMAS: dict[str, Schema] = {
                          "n_unique": "int", "sha256": "str"},
     "mixture_summary": {"regime": "str", "source": "str", "available_pairs": "int", "unique_pairs": "int",
                         "resampled_pairs": "int", "mean_passes": "float"},
-    "source_statistics": {"source": "str", "statistic": "str", **_INTERVAL, "n": "int"},
-    "transfer": {"trained_on": "str", "tested_on": "str", **_INTERVAL, "n": "int"},
+    "source_statistics": {"source": "str", "statistic": "str", **_INTERVAL, "n": "int", "n_prompts": "int"},
+    "transfer": {"trained_on": "str", "tested_on": "str", **_INTERVAL, "n": "int", "n_prompts": "int"},
     "source_similarity": {"source_a": "str", "source_b": "str", "measure": "str", **_INTERVAL, "n": "int"},
     "word_divergence": {"source": "str", "divergence_bits": "float", "null_mean": "float", "null_low": "float",
                         "null_high": "float", "excess_bits": "float", "p": "float", "n_pairs": "int",

@@ -36,7 +36,7 @@ def make_inputs(params: Params, paths: Paths) -> None:
             rows = [
                 (
                     *(p.pair_id, p.prompt_id, p.source, prompt_json(p.prompt), p.chosen, p.rejected),
-                    *(p.true_preference, p.shared_margin),
+                    *(p.true_preference, p.shared_margin, p.score_margin),
                 )
                 for p in pairs
             ]

@@ -71,7 +71,8 @@ def test_every_table_is_written_and_complete(measured):
     for name, table in result.items():
         assert tables.read(paths.table("diversity_statistics", name), name).equals(table)
     assert len(result["transfer"]) == len(sources) ** 2
-    assert set(result["transfer"]["n"]) == {80}
+    assert set(result["transfer"]["n"]) == {80} == set(result["transfer"]["n_prompts"])
+    assert set(result["source_statistics"]["n_prompts"]) == {160}
     counts = result["source_similarity"].groupby("measure").size()
     assert dict(counts) == dict.fromkeys(SQUARES, 16) | {"direction_cosine_corrected": 12}
     assert list(result["word_divergence"]["source"]) == list(sources)

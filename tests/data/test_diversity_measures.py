@@ -9,7 +9,18 @@ from scipy.spatial.distance import jensenshannon
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import roc_auc_score
 
-from more_repro.data import divergence, intervals, lengths, linear, log_odds, resampling, similarity, told_apart, words
+from more_repro.data import (
+    divergence,
+    intervals,
+    lengths,
+    linear,
+    log_odds,
+    overlap,
+    resampling,
+    similarity,
+    told_apart,
+    words,
+)
 from more_repro.data.frames import pairs_frame
 from more_repro.data.linear import LinearModel
 from more_repro.records import Message, PreferencePair
@@ -44,8 +55,26 @@ def test_copies_of_a_prompts_pairs_carry_no_information(values, copies):
 def test_without_clusters_the_share_interval_is_wilsons():
     values = np.array([1.0] * 30 + [0.0] * 10)
     share, low, high = intervals.clustered_share(values, np.arange(40), 0.95)
-    # Wilson for 30 of 40 is (.5981, .8581); n/(n-1) in the variance makes ours one pair wider.
-    assert (share, low, high) == pytest.approx((0.75, 0.5981, 0.8581), abs=0.003)
+    # Wilson for 30 of 40 is (.5981, .8581); n/(n-1) in the variance and Student's quantile make ours wider.
+    assert (share, low, high) == pytest.approx((0.75, 0.5981, 0.8581), abs=0.008)
+    assert low < 0.5981 < 0.8581 < high
+    many = intervals.clustered_share(np.tile(values, 1000), np.arange(40_000), 0.95)
+    assert many == pytest.approx((0.75, 0.745733, 0.754221), abs=2e-5)
+
+
+@pytest.mark.parametrize("n_prompts", [3, 6])
+def test_intervals_of_few_prompts_cover_as_often_as_they_say(n_prompts):
+    rng = np.random.default_rng(n_prompts)
+    prompts = np.arange(2 * n_prompts) // 2
+    shifts = rng.normal(size=(2000, n_prompts))[:, prompts] + 0.3 * rng.normal(size=(2000, 2 * n_prompts))
+    found = np.array([intervals.clustered_mean(values, prompts, 0.9) for values in shifts])
+    assert np.mean((found[:, 1] <= 0) & (found[:, 2] >= 0)) == pytest.approx(0.9, abs=0.02)
+
+
+def test_two_prompts_leave_a_share_all_but_open():
+    share, low, high = intervals.clustered_share(np.array([1.0, 1.0]), np.arange(2), 0.95)
+    assert (share, high) == (1, 1)
+    assert low < 0.05
 
 
 def test_intervals_of_too_few_clusters_are_not_defined():
@@ -91,6 +120,13 @@ def test_words_are_counted_as_scikit_learn_counts_them():
     assert list(found.chosen_words) == [5, 1]
 
 
+def test_turns_are_those_of_the_user():
+    said = [("system", "be kind"), ("user", "hi"), ("assistant", "yes?"), ("user", "why?")]
+    prompts = [tuple(Message(role, text) for role, text in said[:n]) for n in (2, 4)]
+    frame = pairs_frame(PreferencePair("s", prompt, "a", "b") for prompt in prompts)
+    assert list(words.count_words("s", frame).turns) == [1, 2]
+
+
 def test_a_sample_keeps_whole_prompts_and_their_counts():
     rows = [(f"p{n // 3}", f"a b{n} c{n}", f"d{n}") for n in range(60)]
     whole = words.count_words("s", frame_of(*rows))
@@ -125,6 +161,42 @@ def test_statistics_of_a_pair_counted_by_hand():
         "longer_wins": 0.5, "distinct_prompts": 2, "distinct_words": 4,
     }  # fmt: skip
     assert dict(table[list(expected)]) == pytest.approx(expected)
+
+
+def frequent_of(*rows, name="s", most=20_000):
+    whole = words.count_words(name, frame_of(*rows, source=name))
+    return overlap.frequent_words(words.sample(whole, most, 7), whole.keys, 7)
+
+
+def lines_of(**sources):
+    return {line[:3]: line[3:] for line in overlap.overlaps(sources, 0.95)}
+
+
+def test_shared_prompts_are_counted_over_all_pairs_even_where_words_are_not():
+    rows = [(f"p{n}", f"a{n} b", "c") for n in range(60)]
+    a, b = frequent_of(*rows, name="a", most=20), frequent_of(*rows[:30], name="b", most=20)
+    found = lines_of(a=a, b=b)
+    assert found["a", "b", "prompt_overlap"][0] == 0.5
+    assert found["b", "a", "prompt_overlap"][0] == 1
+    assert found["a", "b", "prompt_overlap"][3] == 60
+
+
+def test_the_overlap_of_words_is_of_words_that_occur():
+    """Each prompt has a word of its own, so two halves of one source share just the one that all have."""
+    found = lines_of(s=frequent_of(*((f"p{n}", f"own{n}", "both") for n in range(40))))
+    share, low, high, n = found["s", "s", "vocabulary_jaccard"]
+    assert share == pytest.approx(1 / 41)
+    assert low <= share <= high < 0.1
+    assert 5 < n <= 20
+    one = lines_of(s=frequent_of(*((f"p{n}", "the same", "same words") for n in range(40))))
+    assert one["s", "s", "vocabulary_jaccard"][0] == 1
+    assert one["s", "s", "vocabulary_jaccard"][3] == 3
+
+
+def test_responses_without_words_have_no_overlap_of_words():
+    found = lines_of(s=frequent_of(*((f"p{n}", "...", "!") for n in range(20))))
+    assert np.isnan(found["s", "s", "vocabulary_jaccard"][:3]).all()
+    assert found["s", "s", "vocabulary_jaccard"][3] == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=20))

@@ -188,6 +188,14 @@ def test_a_broken_first_row_does_not_choose_the_form(tmp_path):
     assert (len(rows.pairs), facts.format) == (2, "TRL, conversational, implicit prompt")
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
+def test_a_margin_is_read_from_every_container(name, tmp_path):
+    row = {"prompt": "q", "chosen": "b", "rejected": "a"}
+    write(tmp_path / name, [row | {"margin": 0.5}, row | {"chosen": "c", "margin": None}])
+    rows, _ = read_split("s", a_source(train=name), some_data(tmp_path), "train")
+    assert [repr(pair.score_margin) for pair in rows.pairs] == ["0.5", "nan"]
+
+
 def test_facts_are_the_table_audit_files(tmp_path):
     import dataclasses
 

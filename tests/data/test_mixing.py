@@ -3,7 +3,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,7 +107,7 @@ def test_the_first_k_sources_are_nested_and_are_the_mixture_of_those_sources(stu
     mixture = mixing.mix(ids, unique, data, seed)
     before = mixture.head(0)
     for k in range(1, len(ids) + 1):
-        rows = mixing.first_sources(mixture, k)
+        rows = mixture.head(k * data.pairs_per_source)
         assert rows.head(len(before)).equals(before) or before.empty
         fewer = {name: ids[name] for name in list(ids)[:k]}
         assert rows.equals(mixing.mix(fewer, unique, data, seed))
@@ -138,13 +137,6 @@ def test_another_seed_or_order_has_another_digest():
     assert mixing.manifest(turned)[-1][-1] not in digests
 
 
-def test_too_many_sources_asked_for_is_an_error():
-    mixture = pd.DataFrame({"source": ["a", "b"], "position": [0, 0], "pair_id": ["x", "y"], "pass_number": [0, 0]})
-    for k in (0, 3):
-        with pytest.raises(ValueError, match=f"first {k}"):
-            mixing.first_sources(mixture, k)
-
-
 @pytest.mark.slow  # imports torch
 def test_training_on_the_first_k_sources_takes_the_same_rows(tmp_path):
     from more_repro.reward import grid
@@ -157,7 +149,7 @@ def test_training_on_the_first_k_sources_takes_the_same_rows(tmp_path):
         model = job.model
         k = len(grid.trained_sources(params, model.trained_on))
         mixture = read(paths.mixture(model.regime, model.seed), "mixture")
-        rows = mixing.first_sources(mixture, k)
+        rows = mixture.head(k * params.data.pairs_per_source)
         pair_ids = [pair_id for source in job.rows for pair_id in source]
         assert pair_ids == list(rows["pair_id"])
         line = made[(made["regime"] == model.regime) & (made["seed"] == model.seed) & (made["k"] == k)].iloc[0]

@@ -2,10 +2,13 @@ import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from math import isnan, nan
 
 import pytest
 from source_params import a_source, some_data
 
+from more_repro.data.frames import pairs_frame
 from more_repro.data.reading import read_split
 from more_repro.data.rows import EXAMPLE_CHARACTERS, MOST_EXAMPLES, Rows, SourceError
 from more_repro.data.sources import READERS, find_reader
@@ -75,6 +78,7 @@ def test_two_texts_make_one_pair():
         ({"text": ["a", "b"], "score": [1, float("nan")]}, "score"),
         ({"text": ["a", "b"], "score": [1, 0, 2]}, "score"),
         ({"text": ["a", 3], "score": [1, 0]}, "text"),
+        ({"text": ["a", "b"], "score": [10**400, 0]}, "score"),
         ({"text": ["a", "b"], "score": [1, float("inf")]}, "score"),
         ({"text": [dialogue("q", "a"), "b"], "score": [1, 0]}, "transcript"),
     ],
@@ -136,7 +140,9 @@ def test_summarize_takes_the_chosen_summary():
     assert sides(rows) == [("b", "a"), ("a", "b")]
     assert rows.pairs[0].prompt[0].content == "SUBREDDIT: advice\nTITLE: help\nPOST: long story\nTL;DR:"
     assert rows.pairs[1].prompt[0].content == "POST: news\nTL;DR:"
-    for bad in (2, True, None, "1"):
+    whole = read("summarize", {"info": post, "summaries": summaries, "choice": 1.0})
+    assert sides(whole) == [("b", "a")], "a whole number as pandas writes it"
+    for bad in (2, 0.5, True, None, "1", [1]):
         with pytest.raises(SourceError, match="field 'choice'"):
             read("summarize", {"info": post, "summaries": summaries, "choice": bad})
 
@@ -198,6 +204,28 @@ def test_oasst_replies_without_their_thread_are_counted():
     assert read("oasst1", *lost, message("zz", "gone", "prompter")).dropped == {"no_prompt": 1}
 
 
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"deleted": True}, "deleted"),
+        ({"lang": "de"}, "other_language"),
+        ({"review_result": None}, "unreviewed"),
+        ({"text": "[removed]"}, "empty"),
+    ],
+)
+@pytest.mark.parametrize("ranked", ["all", "top_two"])
+def test_oasst_threads_are_held_to_the_same_rules_as_replies(fault, reason, ranked):
+    thread = [message("q", None, "prompter") | fault, message("a", "q", "assistant"), message("q2", "a", "prompter")]
+    replies = [message("g", "q2", "assistant", 1), message("h", "q2", "assistant", 0)]
+    assert read("oasst1", *thread, *replies, ranked=ranked).dropped == {reason: 1}
+
+
+@pytest.mark.parametrize(("field", "value"), [("role", ["assistant"]), ("parent_id", ["q"]), ("parent_id", 3)])
+def test_oasst_fields_of_another_type_are_errors(field, value):
+    with pytest.raises(SourceError, match=f"row 1: field '{field}'"):
+        read("oasst1", message("a", "q", "assistant", 0) | {field: value})
+
+
 def test_oasst_refuses_circles_and_messages_that_come_twice():
     replies = [message("a", "zz", "assistant", 0), message("b", "zz", "assistant", 1)]
     with pytest.raises(SourceError, match="without a circle"):
@@ -222,6 +250,9 @@ USER, YES, NO = ({"role": r, "content": c} for r, c in (("user", "q"), ("assista
         {"prompt": [USER], "chosen": [YES], "rejected": [NO]},
         {"chosen": [USER, YES], "rejected": [USER, NO]},
         {"prompt": "q", "chosen": [YES], "rejected": [NO]},
+        {"prompt": "q", "chosen": [USER, YES], "rejected": [USER, NO]},
+        {"prompt": [USER], "chosen": [USER, YES], "rejected": [USER, NO]},
+        {"prompt": "q\r\n", "chosen": "yes\r", "rejected": "no\r\n", "margin": None},
     ],
 )
 def test_all_forms_of_trl_make_the_same_pair(row):
@@ -242,6 +273,8 @@ def test_all_forms_of_trl_make_the_same_pair(row):
         ({"prompt": "q", "chosen": "yes", "rejected": ""}, "empty"),
         ({"prompt": [USER], "chosen": [], "rejected": []}, "empty"),
         ({"prompt": [USER], "chosen": [YES], "rejected": []}, "empty"),
+        ({"prompt": [], "chosen": [YES], "rejected": [NO]}, "empty"),
+        ({"prompt": "q", "chosen": [USER, YES], "rejected": [NO]}, "multi_turn"),
     ],
 )
 def test_trl_rows_without_a_preference_are_counted(row, reason):
@@ -260,12 +293,46 @@ def test_trl_rows_without_a_preference_are_counted(row, reason):
         {"chosen": [USER, {"role": "robot", "content": "x"}], "rejected": [USER, NO]},
         {"chosen": [USER, {"role": "assistant", "content": [{"type": "text"}]}], "rejected": [USER, NO]},
         {"chosen": [USER, "x"], "rejected": [USER, NO]},
+        {"prompt": "q", "chosen": "yes", "rejected": "no", "margin": "wide"},
+        {"prompt": "q", "chosen": "yes", "rejected": "no", "margin": True},
         {"prompt": [YES], "chosen": [USER], "rejected": [{"role": "user", "content": "w"}]},
     ],
 )
 def test_broken_trl_rows_are_errors(row):
     with pytest.raises(SourceError, match="row 1"):
         read("trl", row)
+
+
+WEBGPT = {"question": {"full_text": "q"}, "answer_0": "no", "answer_1": "yes", "score_0": -0.5, "score_1": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("reader", "row"),
+    [
+        ("text_score", {"text": [dialogue("q", "no"), dialogue("q", "yes")], "score": [-0.5, 1]}),
+        ("webgpt", WEBGPT),
+        ("webgpt", WEBGPT | {"answer_0": "yes", "answer_1": "no", "score_0": 1.0, "score_1": -0.5}),
+        ("hh", {"chosen": dialogue("q", "yes"), "rejected": dialogue("q", "no"), "margin": 1.5}),
+        ("trl", {"prompt": "q", "chosen": "yes", "rejected": "no", "margin": 1.5}),
+        ("trl", {"chosen": "q yes", "rejected": "q no", "margin": 1.5}),
+        ("trl", {"chosen": dialogue("q", "yes"), "rejected": dialogue("q", "no"), "margin": 1.5}),
+        ("trl", {"prompt": "q", "chosen": [YES], "rejected": [NO], "margin": 1.5}),
+    ],
+)
+def test_the_margin_that_a_data_set_gives_is_kept(reader, row):
+    (pair,) = read(reader, row).pairs
+    assert (pair.chosen, pair.rejected, pair.score_margin) == ("yes", "no", 1.5)
+    (line,) = pairs_frame([pair]).to_dict("records")
+    assert (line["score_margin"], line["pair_id"]) == (1.5, replace(pair, score_margin=nan).pair_id)
+
+
+def test_a_margin_that_is_not_given_or_infinite_is_unknown():
+    for row in ({}, {"margin": None}, {"margin": nan}):
+        (pair,) = read("trl", {"prompt": "q", "chosen": "yes", "rejected": "no"} | row).pairs
+        assert isnan(pair.score_margin)
+    (far,) = read("webgpt", WEBGPT | {"score_0": -1e308, "score_1": 1e308}).pairs
+    assert isnan(far.score_margin)
+    assert pairs_frame([far])["score_margin"].isna().all()
 
 
 def test_the_embedded_world_gives_each_split_its_own_stream():

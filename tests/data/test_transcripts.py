@@ -33,6 +33,9 @@ def test_a_rendered_dialogue_parses_back(contents):
         ("\n\nHuman: \n\nHuman: hi\n\nAssistant: yes", talk("hi", "yes")),
         ("## Human:\n\n\nhi?\n\n[removed]\n\n## Assistant:\nyes", talk("hi?\n\n[removed]", "yes")),
         ("## Human:\nhi\n\nHuman: no turn\n\n## Assistant:\nyes", talk("hi\n\nHuman: no turn", "yes")),
+        ("Human: hi\r\nyou\r\n\r\nAssistant: yes\r\n", talk("hi\nyou", "yes")),
+        ("Human: hi\r\rAssistant: yes", talk("hi", "yes")),
+        ("## Human:\nhi\n \t\n## Assistant:\nyes", talk("hi", "yes")),
         ("\n\nHuman: a Human: b\nHuman: c\n\nAssistant: yes", talk("a Human: b\nHuman: c", "yes")),
         (
             "## System:\nbe kind\n\n## Human:\nhi\n\n## Assistant:\nyes",
@@ -64,6 +67,8 @@ def test_text_without_turns_is_an_error_that_says_where():
         ("\n\nHuman: q\n\nAssistant: a", "\n\nHuman: q\n\nAssistant: a ", "identical"),
         ("\n\nHuman: q\n\nAssistant: a", "\n\nHuman: p\n\nAssistant: b", "different_prompts"),
         ("\n\nAssistant: a", "\n\nAssistant: b", "empty"),
+        ("Human: q\nAssistant: a", "Human: q\nAssistant: b", "no_answer"),
+        ("\n\nHuman: q\r\n\r\nAssistant: a", "\n\nHuman: q\n\nAssistant: b", None),
     ],
 )
 def test_two_transcripts_make_a_pair_or_one_counted_drop(chosen, rejected, reason):

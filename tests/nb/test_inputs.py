@@ -55,6 +55,18 @@ def test_a_path_that_leads_out_of_the_folder_is_not_read(own: Params, tmp_path: 
     assert digests == {"helpful.train": ""}
 
 
+@pytest.mark.parametrize("name", ["a\0b", "n" * 300, "loop", "gone"])
+def test_names_that_no_file_can_have_and_files_that_go_away_have_no_digest(
+    name: str, own: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (Path(own.data.folder) / "loop").symlink_to(Path(own.data.folder) / "loop")
+    if name == "gone":
+        monkeypatch.setattr("more_repro.nb.inputs._found", lambda *_: tmp_path / "gone")
+    source = own.sources["helpful"].model_copy(update={"train": name, "test": None})
+    digests = write_inputs(own.model_copy(update={"sources": {"helpful": source}}), Paths("own", tmp_path))
+    assert digests == {"helpful.train": ""}
+
+
 @pytest.mark.slow
 def test_a_file_of_the_same_size_and_date_but_other_content_is_read_afresh(root: Path, tmp_path: Path) -> None:
     """The real stage `inputs`, and one that depends on it as ingest does."""

@@ -369,7 +369,7 @@ def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generat
         for r, n in (("read", kept + 17), ("kept", kept), ("tie", 14), ("duplicate", 3))
     ]
     statistics = [
-        dict(source=s, statistic=name, estimate=value, low=value - 0.03, high=value + 0.03, n=1000)
+        dict(source=s, statistic=name, estimate=value, low=value - 0.03, high=value + 0.03, n=1000, n_prompts=900)
         for s in sources
         for name, value in (("longer_wins", rng.uniform(0.4, 0.7)), *_spreads(rng))
     ]
@@ -378,7 +378,15 @@ def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generat
         for b in sources:
             value = rng.uniform(0.45, 0.6) + 0.12 * (a == b)
             transfer.append(
-                dict(trained_on=a, tested_on=b, estimate=value, low=value - 0.03, high=value + 0.03, n=1000)
+                dict(
+                    trained_on=a,
+                    tested_on=b,
+                    estimate=value,
+                    low=value - 0.03,
+                    high=value + 0.03,
+                    n=1000,
+                    n_prompts=900,
+                )
             )
             for measure in MEASURES:
                 value = rng.uniform(0.6, 0.9) if a == b else rng.uniform(0.05, 0.6)

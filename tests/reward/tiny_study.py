@@ -18,6 +18,7 @@ def pairs_table(pairs: list[PreferencePair]) -> pd.DataFrame:
             "pair_id": pair.pair_id, "prompt_id": pair.prompt_id, "source": pair.source,
             "prompt": prompt_json(pair.prompt), "chosen": pair.chosen, "rejected": pair.rejected,
             "true_preference": pair.true_preference, "shared_margin": pair.shared_margin,
+            "score_margin": pair.score_margin,
         }
         for pair in pairs
     ]  # fmt: skip

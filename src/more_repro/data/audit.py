@@ -1,9 +1,9 @@
 """The audit: each comparison that was read is kept, or dropped for exactly one counted reason.
 
 Every function takes Rows or a Part and gives one with the same number read, so the law `kept + dropped = read` cannot
-break. Readers count unreadable, tie, empty, identical, different_prompts, multi_turn, other_language, deleted,
-unreviewed, unranked and no_prompt; here are contradictory, duplicate, leaked, in_validation, and what moves elsewhere
-or is over a cap.
+break. Readers count unreadable, tie, empty, identical, different_prompts, no_answer, multi_turn, other_language,
+deleted, unreviewed, unranked and no_prompt; here are contradictory, duplicate, leaked, in_validation, and what moves
+elsewhere or is over a cap.
 """
 
 from collections import Counter

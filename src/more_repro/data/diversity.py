@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from more_repro import tables
 from more_repro.data import linear, overlap, similarity, told_apart, words
 from more_repro.data.divergence import word_divergence
-from more_repro.data.intervals import Codes, Interval, clustered_share
+from more_repro.data.intervals import Codes, Interval
 from more_repro.data.lengths import source_statistics
 from more_repro.data.linear import LinearModel
 from more_repro.data.log_odds import word_log_odds
@@ -87,7 +87,7 @@ def measure_all(params: Params, paths: Paths) -> dict[str, pd.DataFrame]:
     """Compute and write source_statistics, word_divergence, word_log_odds, source_similarity and transfer.
 
     Reads train and test pairs of every source, each in a worker. Of a source with more than 20,000 pairs a random part,
-    whole prompts, is used for all but lengths; column n has the number.
+    whole prompts, is used for all but lengths and shared prompts; column n has the number.
     """
     pool = sum(read_metadata(paths.pairs(name, "train")).num_rows for name in params.sources) >= _WORTH_A_POOL
     read = dict(zip(params.sources, _work(_read, _readings(params, paths), "sources", pool), strict=True))
@@ -131,13 +131,14 @@ def _count(job: _Reading) -> _Read:
     pairs = tables.read(job.train, "pairs")
     sample = told_apart.draw_sample(job.source, pairs, _MOST_TEXTS, seed)
     texts = words.count_words(job.source, pairs)
+    prompts = texts.keys
     del pairs
     own = {"source_statistics": source_statistics(texts, stats.confidence)}
     texts = words.sample(texts, _MOST_PAIRS, seed)
     draws = min(stats.null_draws, _MOST_NULL_DRAWS)
     own["word_divergence"] = word_divergence(texts, draws, seed, stats.confidence)
     own["word_log_odds"] = word_log_odds(texts, stats.confidence)
-    return _Read(own, texts, test, overlap.frequent_words(texts, seed), sample, truth)
+    return _Read(own, texts, test, overlap.frequent_words(texts, prompts, seed), sample, truth)
 
 
 def _truth(job: _Reading, pairs: pd.DataFrame) -> list[Line]:
@@ -168,7 +169,7 @@ def _compare(stats: Stats, read: Mapping[str, _Read], pool: bool) -> tuple[pd.Da
         *similarity.directions(models, test, n_pairs, stats.confidence),
         *similarity.choices(models, test, prompts, stats.confidence),
     ]
-    return _transfer(models, test, prompts, stats.confidence), lines
+    return linear.transfer(models, test, prompts, stats.confidence), lines
 
 
 def _tellings(samples: Mapping[str, Sample], stats: Stats) -> list[_Telling]:
@@ -192,14 +193,3 @@ def _told_apart(telling: Sequence[_Telling], found: Sequence[tuple[Interval, int
         a, b, measure = job.a.source, job.b.source, f"{job.what.removesuffix('s')}_auc"
         for first, second in dict.fromkeys([(a, b), (b, a)]):
             yield (first, second, measure, *interval, n)
-
-
-def _transfer(
-    models: Mapping[str, LinearModel], test: Mapping[str, csr_matrix], prompts: Mapping[str, Codes], confidence: float
-) -> pd.DataFrame:
-    rows = []
-    for trained_on, model in models.items():
-        for tested_on, features in test.items():
-            right = linear.right(model.margins(features))
-            rows.append((trained_on, tested_on, *clustered_share(right, prompts[tested_on], confidence), len(right)))
-    return pd.DataFrame(rows, columns=list(tables.SCHEMAS["transfer"]))

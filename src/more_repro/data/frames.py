@@ -24,6 +24,6 @@ def pairs_frame(pairs: Iterable[PreferencePair]) -> pd.DataFrame:
         "rejected": [pair.rejected for pair in pairs],
     }
     frame = pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
-    frame["true_preference"] = pd.Series([pair.true_preference for pair in pairs], dtype="float64")
-    frame["shared_margin"] = pd.Series([pair.shared_margin for pair in pairs], dtype="float64")
+    for name in ("true_preference", "shared_margin", "score_margin"):
+        frame[name] = pd.Series([getattr(pair, name) for pair in pairs], dtype="float64")
     return check(frame, "pairs")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -23,17 +24,17 @@ def plain(value: float) -> Interval:
     return Interval(value, float("nan"), float("nan"))
 
 
-def normal(value: float, variance: float, confidence: float) -> Interval:
-    """An estimate with a normal interval."""
-    half = quantile(confidence) * float(variance) ** 0.5
+def normal(value: float, variance: float, confidence: float, n_clusters: int | None = None) -> Interval:
+    """An estimate with a normal interval, or with Student's where the variance is estimated from n_clusters."""
+    half = quantile(confidence, n_clusters) * float(variance) ** 0.5
     return Interval(value, value - half, value + half)
 
 
 def clustered_mean(values: Floats, clusters: Codes, confidence: float) -> Interval:
-    """Mean of values (n,) with a normal interval whose variance is that of cluster sums (linearised ratio)."""
+    """Mean of values (n,) with Student's interval, whose variance is that of cluster sums (linearised ratio)."""
     if len(values) == 0:
         return plain(float("nan"))
-    return normal(float(values.mean()), clustered_variance(values, clusters), confidence)
+    return normal(float(values.mean()), clustered_variance(values, clusters), confidence, len(np.unique(clusters)))
 
 
 def clustered_share(values: Floats, clusters: Codes, confidence: float, more_variance: float = 0.0) -> Interval:
@@ -64,11 +65,12 @@ def clustered_quantile(values: Floats, clusters: Codes, share: float, confidence
 def wilson(share: float, variance: float, n: int, n_clusters: int, confidence: float) -> Interval:
     """Wilson's interval of a share whose variance is known, at the effective number share(1-share) / variance.
 
-    That number is at most n, and n_clusters where values do not vary or their variance is not known.
+    That number is at most n, and n_clusters where values do not vary or their variance is not known. The quantile is
+    Student's with n_clusters - 1 degrees of freedom, so that few prompts give a wide interval.
     """
     spread = share * (1 - share)
     effective = min(float(n), spread / variance) if variance > 0 and spread > 0 else float(n_clusters)
-    z2 = quantile(confidence) ** 2
+    z2 = quantile(confidence, n_clusters) ** 2
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     half = (z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) ** 0.5 / (1 + z2 / effective)
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
@@ -83,8 +85,10 @@ def clustered_variance(values: Floats, clusters: Codes) -> float:
     return float((sums**2).sum() / len(values) ** 2 * len(sums) / (len(sums) - 1))
 
 
-def quantile(confidence: float) -> float:
-    """The normal quantile of a two-sided interval."""
+def quantile(confidence: float, n_clusters: int | None = None) -> float:
+    """The quantile of a two-sided interval: normal, or Student's with n_clusters - 1 degrees of freedom, at least 1."""
+    if n_clusters is not None:
+        return float(stdtrit(max(n_clusters - 1, 1), 0.5 + confidence / 2))
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 

@@ -19,7 +19,7 @@ QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
 
 
 def source_statistics(texts: Texts, confidence: float) -> pd.DataFrame:
-    """Rows of table `source_statistics`: lengths in words and messages, over pairs; intervals clustered by prompt."""
+    """Rows of table `source_statistics`: lengths in words and user turns, over pairs; intervals clustered by prompt."""
     longer = texts.chosen_words - texts.rejected_words
     found: dict[str, Interval] = {}
     for what, values in (
@@ -36,7 +36,7 @@ def source_statistics(texts: Texts, confidence: float) -> pd.DataFrame:
         "distinct_prompts": plain(float(len(texts.keys))),
         "distinct_words": plain(float(len(texts.words))),
     }
-    lines = [(texts.source, name, *interval, len(texts)) for name, interval in found.items()]
+    lines = [(texts.source, name, *interval, len(texts), len(texts.keys)) for name, interval in found.items()]
     return check(pd.DataFrame(lines, columns=list(SCHEMAS["source_statistics"])), "source_statistics")
 
 

@@ -1,15 +1,18 @@
 """A linear Bradley-Terry model of each source: cheap enough to compare what sources prefer before any training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from more_repro.data import resampling
-from more_repro.data.intervals import Codes, Floats
+from more_repro.data.intervals import Codes, Floats, clustered_share
 from more_repro.data.resampling import Keys
+from more_repro.tables import SCHEMAS
 
 # C of the L2 penalty, the same for every source. At 1 the weights of real texts are mostly noise (split-half cosine
 # .02 to .16); at .01 the embedded world loses one to four points of accuracy on its own test pairs.
@@ -76,6 +79,22 @@ def _shifts(features: csr_matrix, prompts: Codes, keys: Keys, seed: int, n_draws
     scores = _PENALTY * (groups @ features)
     times = resampling.poisson_times(keys, seed, n_draws) - 1.0
     return np.asarray(cho_solve(cho_factor(hessian), np.asarray(scores.T @ times.T)).T)
+
+
+def transfer(
+    models: Mapping[str, LinearModel], test: Mapping[str, csr_matrix], prompts: Mapping[str, Codes], confidence: float
+) -> pd.DataFrame:
+    """Table `transfer`: accuracy of every source's model on the test pairs (n, d) of every source.
+
+    Intervals are clustered by prompt and hold the choice of test pairs alone: the fitted models are taken as given.
+    """
+    rows = []
+    for trained_on, model in models.items():
+        for tested_on, features in test.items():
+            hits, clusters = right(model.margins(features)), prompts[tested_on]
+            share = clustered_share(hits, clusters, confidence)
+            rows.append((trained_on, tested_on, *share, len(hits), len(np.unique(clusters))))
+    return pd.DataFrame(rows, columns=list(SCHEMAS["transfer"]))
 
 
 def right(margins: Floats) -> Floats:

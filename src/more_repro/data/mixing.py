@@ -57,17 +57,6 @@ def mix(ids: Mapping[str, Ids], unique_pairs: Mapping[str, int], data: Data, see
     return pd.concat(parts, ignore_index=True)
 
 
-def first_sources(mixture: pd.DataFrame, k: int) -> pd.DataFrame:
-    """The rows of the first `k` sources of a mixture: what a reward model of `first<K>` is trained on (Fig 6).
-
-    So the sets of K = 2, 3, .. are nested, and a source is the same in each. Raises ValueError without that many.
-    """
-    names = mixture["source"].unique()
-    if not 0 < k <= len(names):
-        raise ValueError(f"a mixture of {len(names)} sources has no first {k}")
-    return mixture[mixture["source"].isin(names[:k])].reset_index(drop=True)
-
-
 def manifest(mixture: pd.DataFrame) -> list[tuple[int, str, int, int, str]]:
     """(k, sources, n_pairs, n_unique, sha256) of the first k sources for k = 2 up to all; k = 1 for one source alone.
 

@@ -20,18 +20,26 @@ _SPLITS, _DRAWS = 10, 40
 
 @dataclass(frozen=True, slots=True)
 class Frequent:
-    """The most frequent words of halves of a source: numbers of words, (splits, 2, w), and the same for draws."""
+    """The most frequent words of halves of a source: numbers of words, (splits, 2, w), and the same for draws.
 
-    keys: Keys
+    -1 fills the places of words that a half does not have. prompts: the keys of all prompts of the source.
+    """
+
+    prompts: Keys
     words: tuple[str, ...]
     splits: NDArray[np.int64]
     draws: NDArray[np.int64]
 
 
-def frequent_words(texts: Texts, seed: int) -> Frequent:
-    """The 1000 most frequent words of both halves of 10 splits of prompts, and of halves of 40 bootstrap samples."""
+def frequent_words(texts: Texts, prompts: Keys, seed: int) -> Frequent:
+    """The 1000 most frequent words of both halves of 10 splits of prompts, and of halves of 40 bootstrap samples.
+
+    A half with fewer different words has all of them. texts: a part of a source is enough; prompts: the keys of all of
+    it, because a sample of one source would miss prompts that a sample of another holds.
+    """
     rank = np.argsort(np.argsort(np.array(texts.words, dtype=object)))  # ties by the alphabet
-    kept = np.sort(_first(np.add(*texts.totals()), rank, _CANDIDATES))
+    kept = _first(np.add(*texts.totals()), rank, _CANDIDATES)
+    kept = np.sort(kept[kept >= 0])
     chosen, rejected = per_prompt(texts)
     counts = (chosen + rejected)[:, kept].T.tocsr()
     halves = resampling.halves(texts.keys, seed, _SPLITS + _DRAWS)
@@ -39,25 +47,29 @@ def frequent_words(texts: Texts, seed: int) -> Frequent:
     weights = np.concatenate([times * halves, times * ~halves]).astype(np.float32)
     totals = np.asarray(counts @ np.ascontiguousarray(weights.T)).T
     tops = np.stack([_first(row, rank[kept], FREQUENT_WORDS) for row in totals])
-    known = np.unique(tops)
-    tops = np.searchsorted(known, tops).reshape(2, _SPLITS + _DRAWS, -1).transpose(1, 0, 2)
-    return Frequent(texts.keys, tuple(texts.words[n] for n in kept[known]), tops[:_SPLITS], tops[_SPLITS:])
+    known = np.unique(tops[tops >= 0])
+    tops = np.where(tops >= 0, np.searchsorted(known, tops), -1)
+    tops = tops.reshape(2, _SPLITS + _DRAWS, -1).transpose(1, 0, 2)
+    return Frequent(prompts, tuple(texts.words[n] for n in kept[known]), tops[:_SPLITS], tops[_SPLITS:])
 
 
 def _first(counts: NDArray, rank: NDArray, most: int) -> NDArray:
-    """Places of the `most` largest counts, equal ones by rank."""
-    return np.lexsort((rank, -counts))[:most]
+    """Places of the `most` largest counts, equal ones by rank; -1 where there are fewer above zero."""
+    places = np.lexsort((rank, -counts))[:most]
+    found = np.where(counts[places] > 0, places, -1)
+    return np.pad(found, (0, most - len(found)), constant_values=-1)
 
 
 def overlaps(frequent: Mapping[str, Frequent], confidence: float) -> Iterator[Line]:
     """Lines prompt_overlap (share of a's prompts that b has too) and vocabulary_jaccard of table `source_similarity`.
 
     The jaccard is that of a half of a with the other half of b, so (a, a) shows what the same source gives. Its
-    interval is normal, from halves of bootstrap samples of prompts; that of the prompts takes b's as given.
+    interval is normal, from halves of bootstrap samples of prompts; that of the prompts takes b's as given. n: prompts
+    of a, and the words of the half that has fewest.
     """
     common = _common(frequent)
     for a, b in product(frequent, frequent):
-        held = np.isin(frequent[a].keys, frequent[b].keys).astype(np.float64)
+        held = np.isin(frequent[a].prompts, frequent[b].prompts).astype(np.float64)
         share = clustered_share(held, np.arange(len(held)), confidence) if a != b else plain(1.0)
         yield (a, b, "prompt_overlap", *share, len(held))
         yield (a, b, "vocabulary_jaccard", *_jaccard_interval(common, a, b, confidence), _n_words(frequent, a, b))
@@ -65,17 +77,21 @@ def overlaps(frequent: Mapping[str, Frequent], confidence: float) -> Iterator[Li
 
 def _jaccard_interval(common: Mapping[str, tuple[NDArray, NDArray]], a: str, b: str, confidence: float) -> Interval:
     splits, draws = (_jaccards(common[a][which], common[b][which]) for which in (0, 1))
-    _, low, high = normal(float(splits.mean()), float(draws.var(ddof=1)), confidence)
-    return Interval(float(splits.mean()), max(0.0, low), min(1.0, high))
+    if np.isnan(splits).any() or np.isnan(draws).any():
+        return plain(float(splits.mean()))
+    share, low, high = normal(float(splits.mean()), float(draws.var(ddof=1)), confidence)
+    return Interval(share, max(0.0, low), min(1.0, high))
 
 
 def _jaccards(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """Mean jaccard of a's half with b's other half, for each split; words are unique numbers."""
+    """Mean jaccard of a's half with b's other half, for each split; NaN where a split has no words on both sides."""
     found = np.empty((len(a), 2))
     for split in range(len(a)):
         for half in (0, 1):
-            shared = len(np.intersect1d(a[split, half], b[split, 1 - half], assume_unique=True))
-            found[split, half] = shared / max(a.shape[2] + b.shape[2] - shared, 1)
+            first, second = (each[each >= 0] for each in (a[split, half], b[split, 1 - half]))
+            shared = len(np.intersect1d(first, second, assume_unique=True))
+            either = len(first) + len(second) - shared
+            found[split, half] = shared / either if either else np.nan
     return np.asarray(found.mean(axis=1))
 
 
@@ -84,10 +100,11 @@ def _common(frequent: Mapping[str, Frequent]) -> dict[str, tuple[NDArray, NDArra
     numbers: dict[str, int] = {}
     made = {}
     for name, each in frequent.items():
-        places = np.array([numbers.setdefault(word, len(numbers)) for word in each.words], dtype=np.int64)
+        # The last place is that of -1, "no word", which stays -1.
+        places = np.array([*(numbers.setdefault(word, len(numbers)) for word in each.words), -1], dtype=np.int64)
         made[name] = (places[each.splits], places[each.draws])
     return made
 
 
 def _n_words(frequent: Mapping[str, Frequent], a: str, b: str) -> int:
-    return int(min(frequent[a].splits.shape[2], frequent[b].splits.shape[2]))
+    return int(min((frequent[name].splits >= 0).sum(axis=2).min() for name in (a, b)))

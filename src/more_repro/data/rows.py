@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isfinite, nan
 from typing import Any, Protocol
 
 from more_repro.records import Message, PreferencePair
@@ -77,15 +79,23 @@ class Rows:
     def n_read(self) -> int:
         return len(self.pairs) + sum(self.dropped.values())
 
-    def add(self, prompt: tuple[Message, ...], chosen: str, rejected: str, where: str = "") -> None:
-        """Keep a comparison, or count it as `empty` or `identical`. Texts are kept as they are but for outer blanks."""
-        chosen, rejected = chosen.strip(), rejected.strip()
+    def add(
+        self, prompt: tuple[Message, ...], chosen: str, rejected: str, where: str = "", margin: float = nan
+    ) -> None:
+        """Keep a comparison, or count it as `empty` or `identical`. margin: score of chosen minus that of rejected.
+
+        Texts are kept as they are but for outer blanks and the ends of lines.
+        """
+        if any("\r" in message.content for message in prompt):
+            prompt = tuple(Message(message.role, plain_lines(message.content)) for message in prompt)
+        chosen, rejected = plain_lines(chosen).strip(), plain_lines(rejected).strip()
         if is_blank(chosen) or is_blank(rejected) or not prompt or is_blank(prompt[-1].content):
             self.drop("empty", where=where, texts=(prompt, chosen, rejected))
         elif chosen == rejected:
             self.drop("identical", where=where, texts=(prompt, chosen, rejected))
         else:
-            self.pairs.append(PreferencePair(self.source, prompt, chosen, rejected))
+            known = margin if isfinite(margin) else nan  # the difference of two huge scores may be infinite
+            self.pairs.append(PreferencePair(self.source, prompt, chosen, rejected, score_margin=known))
 
     def drop(self, reason: str, n_pairs: int = 1, where: str = "", texts: tuple[Text, ...] = ()) -> None:
         """Count a dropped comparison. texts: prompt, chosen and rejected, as far as they are known; a prompt may be
@@ -100,6 +110,11 @@ def shorten(text: Text) -> str:
     """A text, or the messages of a prompt, cut to EXAMPLE_CHARACTERS."""
     whole = text if isinstance(text, str) else "\n\n".join(message.content for message in text)
     return whole if len(whole) <= EXAMPLE_CHARACTERS else f"{whole[: EXAMPLE_CHARACTERS - 2]} …"
+
+
+def plain_lines(text: str) -> str:
+    """A text whose lines all end with a line feed alone."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def is_blank(text: str) -> bool:
@@ -126,10 +141,18 @@ def number_field(row: dict[str, Any], key: str, where: str) -> float:
     return as_number(_field(row, key, where, "a finite number"), key, where)
 
 
+def margin_field(row: dict[str, Any], where: str) -> float:
+    """The number of the field `margin`, NaN where there is none. Raises SourceError if it is anything else."""
+    value = row.get("margin")
+    return nan if value is None or value != value else as_number(value, "margin", where)
+
+
 def as_number(value: object, key: str, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
-        raise SourceError(where, key, value, "a finite number")
-    return float(value)
+    """A finite number as a float. Raises SourceError for anything else, and for an integer that no float can hold."""
+    with suppress(OverflowError):  # an integer beyond the floats
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
+            return float(value)
+    raise SourceError(where, key, value, "a finite number")
 
 
 def map_field(row: dict[str, Any], key: str, where: str) -> dict[str, Any]:

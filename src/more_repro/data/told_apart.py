@@ -91,7 +91,7 @@ def auc_interval(scores: Floats, side: Flags, fold: NDArray[np.int64], keys: Key
         return plain(float("nan"))
     _, clusters = np.unique(keys, return_inverse=True)
     sums = np.bincount(clusters, weights=influence / len(found))
-    smaller = int(min(side.sum(), (~side).sum()))
+    smaller = min(len(np.unique(keys[side])), len(np.unique(keys[~side])))
     variance = float((sums**2).sum()) * (1 + N_FOLDS / (N_FOLDS - 1))
     return wilson(float(np.mean(found)), variance, len(scores), smaller, confidence)
 

@@ -148,12 +148,12 @@ def _texts(column: pd.Series) -> Iterable[str]:
 
 
 def _of_prompts(column: pd.Series) -> tuple[Floats, Floats]:
-    """Words and messages of each prompt."""
+    """Words and user turns of each prompt."""
     words, turns = np.empty(len(column)), np.empty(len(column))
     for row, text in enumerate(_texts(column)):
         messages = prompt_from_json(text)
         words[row] = sum(len(message.content.split()) for message in messages)
-        turns[row] = len(messages)
+        turns[row] = sum(message.role == "user" for message in messages)
     return words, turns
 
 

@@ -74,7 +74,8 @@ DISAGREEMENT = (
           lambda s, r: margins.margin_rows(s["margin_boxes"], r, "", ("raw", "single"))),
     Entry("transfer", "Transfer of a linear model of word counts",
           "The same question before any language model: a linear Bradley-Terry model on words and length of one "
-          "source, tested on each. Small print: half-width of the interval.",
+          "source, tested on each. Small print: the longer side of the interval, which holds the choice of test pairs "
+          "alone and not that of the training pairs.",
           "Heat map of accuracy of a linear model of one source on every source",
           lambda s, r: data.transfer(s["transfer"]), lambda s, r: s["transfer"], False),
     Entry("directions", "Directions of the linear models",
@@ -94,7 +95,7 @@ DISAGREEMENT = (
           lambda s, r: _measures(s, "agreement", "conflict", "true_agreement", "true_conflict"), False),
     Entry("told_apart", "Sources told apart by their texts",
           "AUC of a linear classifier, cross-validated by prompt: one half is chance, 1 is never wrong. Framed: two "
-          "random halves of one source. Small print: half-width of the interval.",
+          "random halves of one source. Small print: the longer side of the interval.",
           "Heat maps of the AUC at which prompts, and responses, of two sources are told apart",
           lambda s, r: diversity.told_apart(s["source_similarity"]),
           lambda s, r: _measures(s, "prompt_auc", "response_auc"), False),
@@ -102,13 +103,13 @@ DISAGREEMENT = (
           "Words of the training pairs, on a logarithmic scale.",
           "Median and quantiles of the words of prompts, chosen and rejected responses of every source",
           lambda s, r: diversity.lengths(s["source_statistics"]),
-          lambda s, r: diversity.length_rows(s["source_statistics"]), False),
+          lambda s, r: diversity.spread_rows(s["source_statistics"]), False),
     Entry("length_rule", "The length rule",
           "Share of training pairs in which the longer response is the chosen one: what a reward model reaches that "
           "counts words only. Left of one half the shorter response wins.",
           "Bars: share of pairs of each source in which the longer response wins",
           lambda s, r: data.length_rule(s["source_statistics"]),
-          lambda s, r: data.length_rows(s["source_statistics"]), False),
+          lambda s, r: data.longer_wins_rows(s["source_statistics"]), False),
     Entry("word_divergence", "Do chosen and rejected responses differ in their words?",
           "Grey: the divergence if chosen and rejected were exchangeable: the two responses of random prompts are "
           "swapped. A point inside cannot be told from that; divergences of sources of different size compare by "

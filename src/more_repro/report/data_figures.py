@@ -11,8 +11,11 @@ from more_repro.report.rows import need
 
 @style.styled
 def transfer(table: pd.DataFrame) -> Figure:
-    """Accuracy of a linear Bradley-Terry model of each source (row) on each source (column)."""
-    rows = need(table, "no linear model was fitted").assign(half=(table["high"] - table["low"]) / 2)
+    """Accuracy of a linear Bradley-Terry model of each source (row) on each source (column).
+
+    Small print: the distance of the interval's farther end; it holds the choice of test pairs alone.
+    """
+    rows = with_half(need(table, "no linear model was fitted"))
     value, half = (matrix(rows, "trained_on", "tested_on", column) for column in ("estimate", "half"))
     figure, (axis,) = style.grid(1, 1, 0.46 * len(value) + 0.9)
     draw_heat_map(axis, value, half, 0.5, "accuracy")
@@ -20,7 +23,12 @@ def transfer(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def length_rows(table: pd.DataFrame) -> pd.DataFrame:
+def with_half(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with `half`, the longer side of each interval: Wilson's reach further on one side than on the other."""
+    return rows.assign(half=np.maximum(rows["high"] - rows["estimate"], rows["estimate"] - rows["low"]))
+
+
+def longer_wins_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the share of pairs in which the longer response wins."""
     return table[table["statistic"] == "longer_wins"]
 
@@ -28,7 +36,7 @@ def length_rows(table: pd.DataFrame) -> pd.DataFrame:
 @style.styled
 def length_rule(table: pd.DataFrame) -> Figure:
     """Share of pairs of each source in which the longer response wins, with its interval; one half is no rule."""
-    rows = need(length_rows(table), "no length statistic").reset_index(drop=True)
+    rows = need(longer_wins_rows(table), "no length statistic").reset_index(drop=True)
     figure, (axis,) = style.grid(1, 1, 0.3 * len(rows) + 0.6)
     for place, row in enumerate(rows.to_dict("records")):
         colour = style.SOURCE_COLOURS[0] if row["estimate"] >= 0.5 else style.SOURCE_COLOURS[1]

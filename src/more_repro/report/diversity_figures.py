@@ -9,6 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from more_repro.report import style
+from more_repro.report.data_figures import with_half
 from more_repro.report.reward_figures import draw_heat_map, matrix
 from more_repro.report.rows import need
 
@@ -19,7 +20,7 @@ _SPREADS = ("q10", "q25", "median", "q75", "q90")
 @style.styled
 def lengths(table: pd.DataFrame) -> Figure:
     """Words of prompts, and of chosen and rejected responses: median, middle half and middle four fifths."""
-    need(length_rows(table), "no quantiles of lengths")
+    need(spread_rows(table), "no quantiles of lengths")
     figure, axes = style.grid(2, 2, 0.42 * int(table["source"].nunique()) + 0.7)
     series = {
         "prompt": ("prompt", style.MUTED, 0.0),
@@ -36,7 +37,7 @@ def lengths(table: pd.DataFrame) -> Figure:
         _plain_log_ticks(axis)
         axis.grid(visible=False, axis="y")
     handles = [Patch(color=colour, label=what) for what, (_, colour, _) in series.items()]
-    title = "dot: median, thick: middle half, thin: from 10 % to 90 %"
+    title = "dot: median, dark: its interval, thick: middle half, thin: from 10 % to 90 %"
     style.legend_below(figure, handles, 3, title)
     return figure
 
@@ -51,19 +52,23 @@ def _plain_log_ticks(axis: Axes) -> None:
     axis.minorticks_off()
 
 
-def length_rows(table: pd.DataFrame) -> pd.DataFrame:
+def spread_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the quantiles that `lengths` draws."""
     wanted = [f"{q}_{what}_words" for what in ("prompt", "chosen", "rejected") for q in _SPREADS]
     return table[table["statistic"].isin(wanted)]
 
 
 def _spread_lines(axis: Axes, table: pd.DataFrame, what: str, colour: str, shift: float) -> None:
-    wide = matrix(length_rows(table), "source", "statistic", "estimate")
+    rows = spread_rows(table)
+    wide = matrix(rows, "source", "statistic", "estimate")
+    lows, highs = (matrix(rows, "source", "statistic", end)[f"median_{what}_words"] for end in ("low", "high"))
     for place, (_, row) in enumerate(wide.iterrows()):
         q10, q25, middle, q75, q90 = (max(float(row[f"{q}_{what}_words"]), 0.5) for q in _SPREADS)
         axis.hlines(shift - place, q10, q90, color=colour, linewidth=1.1)
         axis.hlines(shift - place, q25, q75, color=colour, linewidth=4.5, alpha=0.55)
         axis.plot(middle, shift - place, "o", color=colour, markersize=5.5)
+        low, high = (max(float(ends.iloc[place]), 0.5) for ends in (lows, highs))
+        axis.hlines(shift - place, low, high, color=style.INK, linewidth=1.8, zorder=4)
 
 
 @style.styled
@@ -91,8 +96,7 @@ def _squares(table: pd.DataFrame, measures: dict[str, str], centre: float) -> Fi
     k = int(table["source_a"].nunique())
     figure, axes = style.grid(2, 2 if k <= 6 else 1, 0.46 * k + 0.9)
     for axis, (title, rows) in zip(axes, parts.items(), strict=True):
-        rows = rows.assign(half=(rows["high"] - rows["low"]) / 2)
-        value, half = (matrix(rows, "source_a", "source_b", column) for column in ("estimate", "half"))
+        value, half = (matrix(with_half(rows), "source_a", "source_b", column) for column in ("estimate", "half"))
         draw_heat_map(axis, value, half, centre, "")
         if (bar := axis.collections[0].colorbar) is not None:
             bar.remove()  # every cell has its number

@@ -1,9 +1,11 @@
 """The embedded world as a source: pairs are made, not read. `subset` names the world's source if `name` does not."""
 
+from dataclasses import replace
+
 from more_repro.data.rows import Rows, SourceError
 from more_repro.data.streams import stream
 from more_repro.params import Data, Source
-from more_repro.records import PreferencePair, Split
+from more_repro.records import Split
 from more_repro.world import grammar
 from more_repro.world.oracle import SOURCES
 
@@ -24,8 +26,4 @@ def read(name: str, source: Source, data: Data, split: Split) -> Rows:
         raise SourceError(f"params data.{split}_pairs", f"{split}_pairs", None, "a number: the world has no end")
     rng = stream(data.seed, "embedded", name, split)
     pairs = grammar.make_pairs(world_source(name, source), asked, split, data.drift, rng)
-    return Rows(name, [_renamed(pair, name) for pair in pairs])
-
-
-def _renamed(pair: PreferencePair, name: str) -> PreferencePair:
-    return PreferencePair(name, pair.prompt, pair.chosen, pair.rejected, pair.true_preference, pair.shared_margin)
+    return Rows(name, [replace(pair, source=name) for pair in pairs])

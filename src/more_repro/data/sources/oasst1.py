@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from more_repro.data.rows import Rows, SourceError, list_field, text_field
+from more_repro.data.rows import Rows, SourceError, is_blank, list_field, text_field
 from more_repro.data.sources.reader import How, RowReader, SameForm
 from more_repro.records import Message, Role
 
@@ -12,14 +12,16 @@ _ROLES: dict[str, Role] = {"prompter": "user", "assistant": "assistant"}
 _LANGUAGE = "en"
 _TREES = "OASST trees"
 _INFINITE = (float("inf"), float("-inf"))
-_REASONS = ("other_language", "deleted", "unreviewed", "unranked")  # the first that either reply has is counted
+# The first that a reply or its thread has is counted.
+_REASONS = ("no_prompt", "other_language", "deleted", "unreviewed", "empty", "unranked")
 
 
 class Reader(RowReader):
     """Every two assistant replies to one message make a pair, or (top_two) only the best two that may be used.
 
-    Counted: `other_language` (not English), `deleted`, `unreviewed` (not accepted in review), `unranked`, `tie`, and
-    `no_prompt` where a message of the thread is not in the file. Raises SourceError for a thread that is a circle.
+    Counted, for a reply or a message of its thread: `other_language` (not English), `deleted`, `unreviewed` (not
+    accepted in review), `empty`; and `unranked`, `tie`, and `no_prompt` where the thread is not whole.
+    Raises SourceError for a thread that is a circle.
     """
 
     needs = "message_id, parent_id, role, text and rank (flat messages), or nested replies (trees)"
@@ -62,22 +64,28 @@ class Reader(RowReader):
             if len(replies) > 1:
                 self._pair(self._thread(parent, replies[0]["where"]), replies)
 
-    def _pair(self, prompt: tuple[Message, ...] | None, replies: list[dict[str, Any]]) -> None:
+    def _pair(self, thread: list[dict[str, Any]] | None, replies: list[dict[str, Any]]) -> None:
+        prompt = tuple(Message(_ROLES[message["role"]], message["text"].strip()) for message in thread or ())
+        of_thread = {"no_prompt"} if thread is None else {_fault(message) for message in thread}
+        if any(is_blank(message.content) for message in prompt):
+            of_thread.add("empty")
         if self.how.ranked == "top_two":
-            usable = sorted((reply for reply in replies if not _fault(reply)), key=lambda reply: float(reply["rank"]))
+            usable = sorted(
+                (reply for reply in replies if not _reply_fault(reply)), key=lambda reply: int(reply["rank"])
+            )
             replies = usable[:2] if len(usable) > 1 else replies[:2]
         for first, second in combinations(replies, 2):
-            reason = next((reason for reason in _REASONS if reason in (_fault(first), _fault(second))), None)
-            if prompt is None or reason or first["rank"] == second["rank"]:
-                why = "no_prompt" if prompt is None else reason or "tie"
-                self.rows.drop(why, where=first["where"], texts=(prompt or "", first["text"], second["text"]))
+            faults = of_thread | {_reply_fault(first), _reply_fault(second)}
+            reason = next((reason for reason in _REASONS if reason in faults), None)
+            if reason or first["rank"] == second["rank"]:
+                self.rows.drop(reason or "tie", where=first["where"], texts=(prompt, first["text"], second["text"]))
             else:
                 chosen, rejected = (first, second) if first["rank"] < second["rank"] else (second, first)
                 self.rows.add(prompt, chosen["text"], rejected["text"], first["where"])
 
-    def _thread(self, message_id: str, where: str) -> tuple[Message, ...] | None:
+    def _thread(self, message_id: str, where: str) -> list[dict[str, Any]] | None:
         """The messages from the root down to `message_id`, None where one is missing."""
-        thread: list[Message] = []
+        thread: list[dict[str, Any]] = []
         seen: set[str] = set()
         current: str | None = message_id
         while current is not None:
@@ -87,20 +95,25 @@ class Reader(RowReader):
                 return None
             seen.add(current)
             message = self._messages[current]
-            thread.append(Message(_ROLES[message["role"]], message["text"].strip()))
+            thread.append(message)
             where, current = message["where"], message["parent_id"]
-        return tuple(reversed(thread))
+        return thread[::-1]
 
 
 def _fault(message: dict[str, Any]) -> str | None:
-    """The first reason that keeps a reply out of every pair."""
+    """The first reason that keeps a message out of every pair."""
     if message["lang"] != _LANGUAGE:
         return "other_language"
     if message["deleted"]:
         return "deleted"
     if message["review_result"] is not True:
         return "unreviewed"
-    return "unranked" if message["rank"] is None else None
+    return None
+
+
+def _reply_fault(message: dict[str, Any]) -> str | None:
+    """The first reason that keeps a reply out of every pair."""
+    return _fault(message) or ("unranked" if message["rank"] is None else None)
 
 
 def flatten(row: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
@@ -110,14 +123,15 @@ def flatten(row: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
         message, parent = stack.pop()
         if not isinstance(message, dict):
             raise SourceError(where, "message", message, "an object")
-        if message.get("role") not in _ROLES:
-            raise SourceError(where, "role", message.get("role"), f"one of {', '.join(_ROLES)}")
+        role = message.get("role")
+        if not isinstance(role, str) or role not in _ROLES:
+            raise SourceError(where, "role", role, f"one of {', '.join(_ROLES)}")
         own = text_field(message, "message_id", where)
         yield {
             "message_id": own,
             "text": text_field(message, "text", where),
-            "role": message["role"],
-            "parent_id": message.get("parent_id") or parent,
+            "role": role,
+            "parent_id": _parent_id(message, where) or parent,
             "rank": _rank(message, where),
             "lang": message.get("lang"),
             "deleted": message.get("deleted"),
@@ -127,6 +141,15 @@ def flatten(row: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
         if message.get("replies"):
             replies = list_field(message, "replies", where, at_least=0)
             stack.extend((reply, own) for reply in reversed(replies))
+
+
+def _parent_id(message: dict[str, Any], where: str) -> str | None:
+    parent = message.get("parent_id")
+    if parent is None or parent != parent:  # a table of numbers has NaN for none
+        return None
+    if not isinstance(parent, str):
+        raise SourceError(where, "parent_id", parent, "text or null")
+    return parent
 
 
 def _rank(message: dict[str, Any], where: str) -> int | None:

@@ -18,6 +18,7 @@ class Reader(RowReader):
         choice = row.get("choice")
         if isinstance(choice, bool) or choice not in (0, 1) or len(summaries) != 2:
             raise SourceError(where, "choice", choice, "0 or 1, with two summaries")
+        choice = int(choice)  # 1.0 where pandas wrote it
         for summary in summaries:
             if not isinstance(summary, dict):
                 raise SourceError(where, "summaries", summary, "an object")

@@ -37,7 +37,7 @@ class Reader(RowReader):
             if scores[better] == scores[worse]:
                 self.rows.drop("tie", where=where, texts=("", texts[better], texts[worse]))
             else:
-                add_dialogues(self.rows, dialogues[better], dialogues[worse], where)
+                add_dialogues(self.rows, dialogues[better], dialogues[worse], where, scores[better] - scores[worse])
 
     def form(self) -> str:
         return f"text-score, {span(min(self._numbers, default=0), max(self._numbers, default=0))} texts a row"

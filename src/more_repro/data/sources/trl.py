@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from more_repro.data.rows import Rows, SourceError, is_blank, question, text_field
+from more_repro.data.rows import Rows, SourceError, is_blank, margin_field, plain_lines, question, text_field
 from more_repro.data.sources.reader import How, RowReader, SameForm
 from more_repro.data.transcripts import add_transcripts, looks_like_transcript, parse_transcript
 from more_repro.records import Message, Role
@@ -13,11 +13,13 @@ class Reader(RowReader):
 
     Text with a prompt: the prompt is one user message, or the turns of a transcript. Text without: two transcripts,
     or else the words that both begin with are the prompt. Messages: whatever both begin with belongs to the prompt.
+    Where both sides repeat a given prompt, it is taken once. `margin`, a number or null, is kept.
     Counted: `different_prompts`, and `multi_turn` where a response has more than one message.
     """
 
     needs = "chosen and rejected, both text or both lists of messages {role, content}; prompt, or none"
     keys = frozenset({"chosen", "rejected"})
+    json_columns = frozenset({"margin"})
 
     def __init__(self, rows: Rows, how: How) -> None:
         super().__init__(rows, how)
@@ -47,14 +49,15 @@ class Reader(RowReader):
 
 
 def _add_texts(rows: Rows, row: dict[str, Any], where: str) -> None:
-    chosen, rejected = text_field(row, "chosen", where), text_field(row, "rejected", where)
+    chosen, rejected = (plain_lines(text_field(row, side, where)) for side in ("chosen", "rejected"))
+    margin = margin_field(row, where)
     if row.get("prompt") is not None:
-        rows.add(_text_prompt(text_field(row, "prompt", where), where), chosen, rejected, where)
+        rows.add(_text_prompt(text_field(row, "prompt", where), where), chosen, rejected, where, margin)
     elif looks_like_transcript(chosen) and looks_like_transcript(rejected):
-        add_transcripts(rows, chosen, rejected, where)
+        add_transcripts(rows, chosen, rejected, where, margin)
     else:
         start = _common_words(chosen, rejected)
-        rows.add(question(chosen[:start]), chosen[start:], rejected[start:], where)
+        rows.add(question(chosen[:start]), chosen[start:], rejected[start:], where, margin)
 
 
 def _text_prompt(prompt: str, where: str) -> tuple[Message, ...]:
@@ -82,7 +85,7 @@ def _common_words(first: str, second: str) -> int:
 def _add_messages(rows: Rows, row: dict[str, Any], where: str) -> None:
     chosen = _messages(row["chosen"], "chosen", where)
     rejected = _messages(row.get("rejected"), "rejected", where)
-    prompt = row.get("prompt")
+    prompt, margin = row.get("prompt"), margin_field(row, where)
     if isinstance(prompt, list):
         before = _messages(prompt, "prompt", where)
     elif prompt is not None:
@@ -90,17 +93,24 @@ def _add_messages(rows: Rows, row: dict[str, Any], where: str) -> None:
     else:
         shared = _common_messages(chosen, rejected)
         before, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
+    if prompt is not None and _begins_with(chosen, before) and _begins_with(rejected, before):
+        chosen, rejected = chosen[len(before) :], rejected[len(before) :]
     said = tuple("\n\n".join(message.content for message in side) for side in (chosen, rejected))
     if not chosen or not rejected:
         rows.drop("empty", where=where, texts=(before, *said))
     elif not before:
-        rows.drop("different_prompts", where=where, texts=("", *said))
+        rows.drop("different_prompts" if prompt is None else "empty", where=where, texts=("", *said))
     elif len(chosen) > 1 or len(rejected) > 1:
         rows.drop("multi_turn", where=where, texts=(before, *said))
     elif chosen[0].role != "assistant" or rejected[0].role != "assistant":
         raise SourceError(where, "role", [chosen[0].role, rejected[0].role], "'assistant' as the last role")
     else:
-        rows.add(before, chosen[0].content, rejected[0].content, where)
+        rows.add(before, chosen[0].content, rejected[0].content, where, margin)
+
+
+def _begins_with(side: tuple[Message, ...], before: tuple[Message, ...]) -> bool:
+    """Whether a side repeats the prompt and goes on."""
+    return len(side) > len(before) and side[: len(before)] == before
 
 
 def _common_messages(first: tuple[Message, ...], second: tuple[Message, ...]) -> int:
@@ -121,5 +131,5 @@ def _messages(value: object, key: str, where: str) -> tuple[Message, ...]:
         role, content = text_field(item, "role", where), text_field(item, "content", where)
         if role not in get_args(Role):
             raise SourceError(where, f"{key}.role", role, f"one of {', '.join(get_args(Role))}")
-        messages.append(Message(role, content.strip()))  # type: ignore[arg-type]  # just checked
+        messages.append(Message(role, plain_lines(content).strip()))  # type: ignore[arg-type]  # just checked
     return tuple(messages)

@@ -21,7 +21,7 @@ class Reader(RowReader):
         if gap == 0:
             self.rows.drop("tie", where=where, texts=(prompt, first, second))
         else:
-            self.rows.add(prompt, *((first, second) if gap > 0 else (second, first)), where)
+            self.rows.add(prompt, *((first, second) if gap > 0 else (second, first)), where, abs(gap))
 
     def form(self) -> str:
         return "WebGPT comparisons"

@@ -1,0 +1,36 @@
+"""Intervals that figures print or draw: the longer side in heat maps, and the interval of a median."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from more_repro.report import data_figures, diversity_figures, style
+
+
+def test_the_longer_side_of_an_interval_is_printed():
+    rows = pd.DataFrame({
+        "trained_on": ["a", "a"], "tested_on": ["a", "b"], "estimate": [0.9, 0.4], "low": [0.7, np.nan],
+        "high": [0.95, np.nan], "n": 9, "n_prompts": 9,
+    })  # fmt: skip
+    assert data_figures.with_half(rows)["half"].tolist() == pytest.approx([0.2, np.nan], nan_ok=True)
+    texts = [text.get_text() for text in data_figures.transfer(rows).axes[0].texts]
+    assert texts == ["0.90", "±0.20", "0.40"]
+
+
+def test_the_interval_of_each_median_is_drawn():
+    spreads = {"q10": 10.0, "q25": 20.0, "median": 30.0, "q75": 40.0, "q90": 50.0}
+    rows = [
+        ("s", f"{name}_{what}_words", value, value - 3, value + 5, 9, 9)
+        for name, value in spreads.items()
+        for what in ("prompt", "chosen", "rejected")
+    ]
+    columns = ["source", "statistic", "estimate", "low", "high", "n", "n_prompts"]
+    figure = diversity_figures.lengths(pd.DataFrame(rows, columns=columns))
+    dark = [
+        tuple(line.get_segments()[0][:, 0])
+        for axis in figure.axes
+        for line in axis.collections
+        if tuple(line.get_color()[0][:3]) == pytest.approx(to_rgb(style.INK))
+    ]
+    assert dark == [(27.0, 35.0)] * 3

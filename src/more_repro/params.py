@@ -122,10 +122,30 @@ class Sft(Section):
     epochs: Positive
     learning_rate: Rate
     warmup_ratio: Share
+    lora: Lora | None  # None = every weight is trained
+    checkpoint_steps: Positive
+
+
+class Instructions(Section):
+    """What makes a policy of the base: rows of instruction, input, output, as Alpaca's data set has them."""
+
+    location: str | None  # hub id, or None for a file under data.folder
+    revision: str | None  # hub commit; required with a hub id
+    train: str  # split name on the hub, or file name
+    sft: Sft
+
+
+class BestOf(Section):
+    """Best-of-n against n on test prompts: what optimising a reward model does to the judge's score."""
+
+    schemes: tuple[str, ...]
+    prompts: Positive
+    samples: Annotated[int, Field(ge=2)]  # the largest n
 
 
 class Align(Section):
-    policy: Name  # the base that plays Alpaca's part
+    policy: Name  # the base of all policies
+    instructions: Instructions | None  # Alpaca's part: fine-tuned on these first; None = the base as it is
     sources: tuple[Name, ...]  # whose prompts are sampled, whose test sets give perplexity
     schemes: tuple[str, ...]  # reward models that align a policy
     train_prompts: Positive
@@ -133,12 +153,33 @@ class Align(Section):
     samples_per_prompt: Annotated[int, Field(ge=2)]
     temperature: Rate
     max_new_tokens: Positive
+    sampler: Literal["transformers", "vllm"]
     sft: Sft
+    best_of: BestOf
+
+
+class Chat(Section):
+    """A judge behind a chat endpoint; its address, model and key come from the environment alone."""
+
+    temperature: Annotated[float, Field(ge=0)]
+    max_tokens: Positive  # of a reply
+    attempts: Positive  # calls for one verdict until it is invalid: unreadable replies and failed calls
+    concurrency: Positive
+    timeout_s: Rate
+    max_calls: Positive  # budget of the whole stage, every attempt counted
+    max_cost: Rate | None  # in the currency of the prices; None = no limit but max_calls
+    price_prompt: Annotated[float, Field(ge=0)] | None  # per million tokens; None = not known
+    price_reply: Annotated[float, Field(ge=0)] | None
 
 
 class Judge(Section):
-    kind: Literal["oracle", "held_out_reward_model"]
+    kind: Literal["oracle", "held_out_reward_model", "chat", "replay"]
     steps: Positive  # training steps of a held-out reward model
+    prompts: Positive | None  # most test prompts that a chat or replay judge is asked about; None = all
+    criteria: dict[Name, Literal["helpful", "harmless"]]  # what each source's prompts are judged by; others: helpful
+    invalid_share: Share  # more invalid verdicts than this stop the stage
+    replay: str | None  # file of replies under data.folder, for `replay`
+    chat: Chat
 
 
 class Stats(Section):
@@ -188,6 +229,11 @@ class Params(Section):
         for name, base in self.bases.items():
             if base.location is not None and base.revision is None:
                 raise ValueError(f"bases.{name}.revision is missing: a hub model is read at one commit")
+        taught = self.align.instructions
+        if taught is not None and taught.location is not None and taught.revision is None:
+            raise ValueError("align.instructions.revision is missing: a hub data set is read at one commit")
+        if self.judge.kind == "replay" and self.judge.replay is None:
+            raise ValueError("judge.replay is missing: the judge `replay` reads its replies from that file")
         return self
 
     @model_validator(mode="after")
@@ -196,6 +242,8 @@ class Params(Section):
             ("align.sources", self.align.sources, self.sources),
             ("align.policy", (self.align.policy,), self.bases),
             ("align.schemes", self.align.schemes, (*self.schemes, *DERIVED_SCHEMES)),
+            ("align.best_of.schemes", self.align.best_of.schemes, (*self.schemes, *DERIVED_SCHEMES)),
+            ("judge.criteria", self.judge.criteria, self.sources),
             ("rm.sweep.bases", self.rm.sweep.bases, self.bases),
             ("rm.sweep.schemes", self.rm.sweep.schemes, self.schemes),
             ("report.regime", (self.report.regime,), self.regimes),
@@ -216,7 +264,8 @@ class Params(Section):
 
 
 # Schemes made when scoring, from an untrained head, the single models, or the texts alone.
-DERIVED_SCHEMES = ("raw", "averaging", "length")
+ENSEMBLES = ("ensemble_weighted", "ensemble_minimum", "ensemble_cautious")
+DERIVED_SCHEMES = ("raw", "averaging", *ENSEMBLES, "length")
 
 
 class _Loader(yaml.SafeLoader):

@@ -35,6 +35,11 @@ class Paths:
     def base(self, base: str) -> Path:
         return self.data / "bases" / base
 
+    @property
+    def policy(self) -> Path:
+        """The policy that is sampled and aligned: a folder as a base's."""
+        return self.data / "policy"
+
     def reward_models(self, base: str, scheme: str) -> Path:
         """Folder of every model of a base and scheme: <regime>/<trained_on>/seed<seed>."""
         return self.data / "reward_models" / base / scheme
@@ -70,6 +75,11 @@ class Paths:
     def inputs(self) -> Path:
         """Digests of the local files that the params name."""
         return self.data / "inputs.json"
+
+    @property
+    def judge(self) -> Path:
+        """What names the judge beside the params: the endpoint's model and address, or the digest of replies."""
+        return self.data / "judge.json"
 
     @property
     def report(self) -> Path:

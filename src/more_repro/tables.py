@@ -99,17 +99,34 @@ SCHEMAS: dict[str, Schema] = {
     "claims": {"claim": "str", "statement": "str", "data": "str", "verdict": "str", **_INTERVAL, "n": "int",
                "rule": "str", "sentence": "str"},
     # alignment
+    # settings: JSON of all that a text was drawn with (policy, sampler, temperature, length, seed)
     "samples": {"prompt_id": "str", "source": "str", "prompt": "str", "number": "int", "response": "str",
-                "n_tokens": "int", "finished": "bool"},
+                "n_tokens": "int", "finished": "bool", "settings": "str"},
     "rewards": {**_MODEL, "prompt_id": "str", "number": "int", "reward": "float"},
     "picks": {**_POLICY, "prompt_id": "str", "source": "str", "number": "int", "reward": "float?"},
     "responses": {**_POLICY, "prompt_id": "str", "source": "str", "prompt": "str", "response": "str",
-                  "n_tokens": "int", "finished": "bool"},
+                  "n_tokens": "int", "finished": "bool", "settings": "str"},
+    # mean_perplexity: mean over texts of each one's own; n_long: texts read in more than one window
     "perplexity": {**_POLICY, "source": "str", "perplexity": "float", "perplexity_low": "float",
-                   "perplexity_high": "float", "median_perplexity": "float", "n_texts": "int", "n_tokens": "int",
-                   "n_outliers": "int"},
+                   "perplexity_high": "float", "mean_perplexity": "float", "median_perplexity": "float",
+                   "n_texts": "int", "n_tokens": "int", "n_long": "int", "n_outliers": "int"},
+    # kl_bound_nats: log n - (n - 1) / n. choice: best, worst (by the model's reward), random, oracle (by the judge's)
+    "best_of_n": {**_MODEL, "choice": "str", "source": "str", "n": "int", "kl_bound_nats": "float",
+                  "gold": "float", "gold_low": "float", "gold_high": "float", "win": "float", "tie": "float",
+                  "lose": "float", "net": "float", "net_low": "float", "net_high": "float", "n_prompts": "int"},
+    "best_of_n_schemes": {"base": "str", "regime": "str", "scheme": "str", "choice": "str", "source": "str", "n": "int",
+                          "kl_bound_nats": "float", "gold": "float", "gold_low": "float", "gold_high": "float",
+                          "win": "float", "tie": "float", "lose": "float", "net": "float", "net_low": "float",
+                          "net_high": "float", "n_seeds": "int", "n_prompts": "int"},
+    # first, second: what the judge said with the policy's response in first and in second place, seen from the
+    # policy; empty for judges that give scores
     "verdicts": {**_POLICY, "opponent": "str", "prompt_id": "str", "source": "str", "verdict": "str",
-                 "score": "float?", "opponent_score": "float?"},
+                 "first": "str", "second": "str", "score": "float?", "opponent_score": "float?"},
+    "judge_statistics": {"source": "str", "statistic": "str", **_INTERVAL, "n": "int"},
+    # request: digest of all that was sent; what makes a run repeatable from a file, without a call
+    "judge_replies": {"request": "str", "reply": "str"},
+    "ranking": {**_POLICY, "source": "str", "strength": "float", "strength_low": "float", "strength_high": "float",
+                "rank": "int", "rank_low": "int", "rank_high": "int", "n_opponents": "int", "n_prompts": "int"},
     "win_rates": {**_POLICY, "opponent": "str", "source": "str", "n_prompts": "int", "n_invalid": "int",
                   "win": "float", "tie": "float", "lose": "float", "net": "float", "net_low": "float",
                   "net_high": "float"},

@@ -1,6 +1,9 @@
 """Workers: same results in the same order, errors raised here, nothing left behind."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +14,6 @@ def square(number: int) -> int:
     if number < 0:
         raise ValueError(f"negative: {number}")
     return number * number
-
-
-def has_torch(_: int) -> bool:
-    import sys
-
-    return "torch" in sys.modules
 
 
 def threads(_: int) -> int:
@@ -53,5 +50,16 @@ def test_worker_count_is_bounded_by_jobs_and_by_the_setting(monkeypatch: pytest.
     assert 1 <= worker_count(100) <= len(os.sched_getaffinity(0))
 
 
-def test_jobs_without_torch_do_not_import_it() -> None:
-    assert run_jobs(has_torch, [0, 1], "modules", uses_torch=False) == [False, False]
+def test_jobs_without_torch_do_not_import_it(tmp_path: Path) -> None:
+    """In a process of its own: the server that workers are forked from keeps what earlier jobs here preloaded."""
+    script = tmp_path / "without_torch.py"
+    script.write_text(
+        "import sys\n"
+        "from more_repro.workers import run_jobs\n"
+        "def has_torch(_):\n"
+        "    return 'torch' in sys.modules\n"
+        "if __name__ == '__main__':\n"
+        "    print(run_jobs(has_torch, [0, 1], 'modules', uses_torch=False))\n"
+    )
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[False, False]"

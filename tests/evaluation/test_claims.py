@@ -54,7 +54,7 @@ def regressed(params, evaluated, scores):
     wins = wins.assign(net=net, net_low=net, net_high=net)
     perplexity = names.assign(
         source="helpful", perplexity=10 - net, perplexity_low=9.0, perplexity_high=11.0, median_perplexity=9.0,
-        n_texts=10, n_tokens=100, n_outliers=0,
+        mean_perplexity=9.5, n_texts=10, n_tokens=100, n_long=0, n_outliers=0,
     )  # fmt: skip
     rewards = names.drop(columns="policy").merge(pd.DataFrame({"prompt_id": ["a"] * 2, "number": [0, 1]}), how="cross")
     rewards = rewards.assign(reward=np.arange(float(len(rewards))))

@@ -141,7 +141,8 @@ def study(scores, truth, stats):
     wins = policy.assign(opponent="untuned", source="all", n_prompts=100, n_invalid=0, win=0.4, tie=0.2, lose=0.4)
     wins = wins.assign(net=net, net_low=net - 0.1, net_high=net + 0.1)
     perplexity = policy.assign(source="helpful", perplexity=10 - net, perplexity_low=9.0, perplexity_high=11.0)
-    perplexity = perplexity.assign(median_perplexity=9.0, n_texts=10, n_tokens=100, n_outliers=0)
+    perplexity = perplexity.assign(median_perplexity=9.0, mean_perplexity=9.5, n_texts=10, n_tokens=100)
+    perplexity = perplexity.assign(n_long=0, n_outliers=0)
     return metrics, wins, perplexity
 
 

@@ -17,6 +17,7 @@ def odd_params() -> Params:
     known["regimes"] = {"mine": {"learning_rate": 1e-3, "unique_pairs": {}}}
     known["rm"]["sweep"] = {"bases": (), "schemes": (), "counts": ()}
     known["align"] = known["align"] | {"policy": "only", "sources": ODD_SOURCES[:1]}
+    known["judge"] = known["judge"] | {"criteria": {}}
     return Params.model_validate(
         known | {"seeds": (0,), "report": known["report"] | {"title": "Mine", "regime": "mine"}}
     )

@@ -311,6 +311,8 @@ def _alignment(
                     n_texts=1000,
                     n_tokens=12000,
                     n_outliers=0,
+                    n_long=0,
+                    mean_perplexity=3.1,
                 )
             )
         for opponent in ("untuned", "sft"):

@@ -5,6 +5,7 @@ import pandas as pd
 from more_repro import tables
 from more_repro.evaluation import published
 from more_repro.evaluation.scored import ALIGN, ALL
+from more_repro.params import ENSEMBLES
 from more_repro.records import MODEL_KEY
 
 NET_WIN = "net_win"  # win minus lose against the policy before alignment
@@ -25,7 +26,8 @@ def design_table(
 
     ece and accuracy on the source "align"; ece_shape is what is left after the temperature fitted on validation pairs,
     ece_temperature what that temperature removes. halves: table of `half_table`, its columns join. group: base and
-    regime. Policies without a reward model are left out.
+    regime. Policies without a reward model are left out; so are those of ensembles: several functions of the same
+    single models are no further reward models, and cannot change places with trained ones.
     Raises ValueError: a policy whose reward model has no metrics on "align".
     """
     keys = list(MODEL_KEY)
@@ -33,6 +35,7 @@ def design_table(
     win_rates, perplexity = tables.check(win_rates, "win_rates"), tables.check(perplexity, "perplexity")
     measured = metrics.loc[metrics["source"] == ALIGN, _measured(keys)]
     against = (win_rates["opponent"] == OPPONENT) & (win_rates["source"] == ALL) & (win_rates["base"] != "none")
+    against &= ~win_rates["scheme"].isin(ENSEMBLES)
     wins = win_rates.loc[against, [*keys, "net"]].rename(columns={"net": NET_WIN})
     table = wins.merge(measured, on=keys, how="left", validate="one_to_one", indicator=True)
     lost = (table["_merge"] != "both").to_numpy()

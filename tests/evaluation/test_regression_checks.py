@@ -15,7 +15,7 @@ from more_repro.evaluation.noisy import corrected
 from more_repro.evaluation.permutation import freedman_lane, group_permutations
 from more_repro.evaluation.published_checks import published_checks, sign_flip_p
 from more_repro.evaluation.published_noise import published_noise
-from more_repro.evaluation.regression import NOISY, PERMUTATION, SEEDS, regression_table
+from more_repro.evaluation.regression import NOISY, PERMUTATION, SCHEMES, SEEDS, SPLIT, regression_table
 from more_repro.evaluation.scored import scored_models
 
 
@@ -103,9 +103,11 @@ def test_table_has_seed_effects_noise_holm_and_the_placebo_note(stats):
     table = design().assign(ece_temperature=lambda t: t["ece"] ** 2, ece_shape=lambda t: t["ece"] - t["ece"] ** 2)
     made = regression_table(table, "x", stats)
     ece = made[(made["term"] == "ece") & (made["outcome"] == "net_win")].set_index("method")
-    dummies = pd.get_dummies(table[["group", "seed"]].astype(str), drop_first=True).to_numpy(float)
-    fit = sm.OLS(table["net_win"], sm.add_constant(np.column_stack([table[["ece", "accuracy"]], dummies]))).fit()
-    assert ece.loc[SEEDS, "estimate"] == pytest.approx(fit.params.iloc[1])
+    for method, column in ((SEEDS, "seed"), (SCHEMES, "scheme")):
+        dummies = pd.get_dummies(table[["group", column]].astype(str), drop_first=True).to_numpy(float)
+        fit = sm.OLS(table["net_win"], sm.add_constant(np.column_stack([table[["ece", "accuracy"]], dummies]))).fit()
+        assert ece.loc[method, "estimate"] == pytest.approx(fit.params.iloc[1])
+        assert ece.loc[method, "p"] == pytest.approx(fit.pvalues.iloc[1])
     assert abs(ece.loc[NOISY, "estimate"]) > abs(ece.loc[PERMUTATION, "estimate"])
     assert (ece["vif"] >= 1).all()
     primary = made[(made["term"] == "ece") & (made["method"] == PERMUTATION)]
@@ -115,7 +117,7 @@ def test_table_has_seed_effects_noise_holm_and_the_placebo_note(stats):
     assert made.loc[made["term"] == "ece_temperature", "note"].str.contains("placebo").all()
 
 
-def test_halves_share_no_prompt_and_join_to_the_whole(scores, stats):
+def test_halves_join_to_the_whole_and_do_not_depend_on_other_models(scores, stats):
     models = scored_models(scores)
     made = half_table(models, stats, ("helpful", "harmless"))
     assert list(made.columns[-4:]) == list(COLUMNS)
@@ -129,6 +131,43 @@ def test_halves_share_no_prompt_and_join_to_the_whole(scores, stats):
     assert low <= right <= high
     again = half_table(models[3:9], stats, ("helpful", "harmless")).reset_index(drop=True)
     pd.testing.assert_frame_equal(again, made.iloc[3:9].reset_index(drop=True))
+
+
+def test_halves_share_no_prompt(stats):
+    rows, found = 60, []
+    for first in range(6):  # the cut is by names: some of these leave a half empty, and have no row
+        ids = [f"{first}-{i}" for i in range(rows)]
+        right = np.arange(rows) % 2 == 0  # two prompts: the pairs of one all right, those of the other all wrong
+        table = pd.DataFrame({"split": "test", "source": "helpful", "pair_id": ids, "reward_rejected": 0.0}).assign(
+            base="b", regime="r", scheme="more", trained_on="mixture", seed=0, reward_chosen=np.where(right, 1.0, -1.0)
+        )
+        table["prompt_id"] = np.where(right, "x", "y")
+        changed = stats.model_copy(update={"seed": first})
+        found.append(half_table(scored_models(table), changed, ("helpful",)))
+    halves = pd.concat(found)
+    assert 0 < len(halves) < 6
+    assert (halves["accuracy_first_half"] + halves["accuracy_second_half"] == 1).all()
+    assert halves["accuracy_first_half"].isin([0, 1]).all()
+
+
+def test_rescaled_models_have_a_temperature_part_without_effect_and_a_shape_that_keeps_its_own(stats):
+    """Best-of-n sees shape and no scale: models are rescaled at random, and the outcome follows what scale leaves."""
+    few, rejected, estimates = stats.model_copy(update={"permutation_draws": 99}), 0, []
+    for number in range(200):
+        rng = np.random.default_rng(number)
+        table = design(sizes=(6, 6, 6), seed=number).drop(columns=["net_win", "perplexity_helpful", "ece", "ece_sd"])
+        table["seed"] = 0
+        table["scheme"] = [f"s{i}" for i in range(18)]
+        table["ece_shape"] = rng.uniform(0.01, 0.05, 18)
+        table["ece_temperature"] = rng.uniform(0.0, 0.1, 18)
+        table["ece"] = table["ece_shape"] + table["ece_temperature"]
+        table["net_win"] = -2 * table["ece_shape"] + table["accuracy"] + rng.normal(0, 0.01, 18)
+        made = regression_table(table, "x", few)
+        rows = made[made["method"] == PERMUTATION].set_index("term")
+        rejected += rows.loc["ece_temperature", "p"] <= 0.05
+        estimates.append([rows.loc[name, "estimate"] for name in SPLIT[:2]])
+    assert 0.01 <= rejected / 200 <= 0.09
+    assert np.mean(estimates, axis=0) == pytest.approx([0.0, -2.0], abs=0.08)
 
 
 def test_permutation_has_its_size_over_two_thousand_null_studies():
@@ -151,10 +190,36 @@ def test_published_checks_state_what_six_points_show(stats):
     assert harmless["p"] == 0.25
     shares = [made.loc[(f"R squared, {name}", "perplexity_helpful"), "estimate"] for name in ("ECE", "a MORE dummy")]
     assert shares == pytest.approx([0.972, 0.941], abs=1e-3)
+    whole = made.loc[("correlation", "perplexity_helpful")]
+    assert (whole["estimate"], whole["p"]) == pytest.approx((0.687, 0.115), abs=1e-3)
+    assert "+0.49 to +0.85" in whole["sentence"]
+    assert made.loc[("correlation", "perplexity_harmless"), "estimate"] == pytest.approx(-0.427, abs=1e-3)
     assert made.loc[("smallest p", "any"), "p"] == 0.25
     assert made.loc[("reliability", "ece"), "estimate"] == pytest.approx(0.67, abs=0.06)
     duels = [made.loc[(f"win rate if n = {n}", "net_win llama2-7b"), "p"] for n in (100, 300)]
     assert duels == pytest.approx([0.17, 0.012], abs=0.005)
+
+
+def test_ece_beside_a_scheme_dummy_is_statsmodels_and_says_nothing(stats):
+    made = published_checks(stats).set_index(["check", "outcome"])
+    points = published_design()
+    more = points["scheme"].eq("more").astype(float)
+    x = np.column_stack([points["ece"], more, pd.get_dummies(points["group"]).to_numpy(float)])
+    for outcome in ("perplexity_helpful", "perplexity_harmless"):
+        fit, row = sm.OLS(points[outcome], x).fit(), made.loc[("ECE beside a MORE dummy", outcome)]
+        expected = (fit.params.iloc[0], fit.pvalues.iloc[0], *fit.conf_int().iloc[0])
+        assert (row["estimate"], row["p"], row["low"], row["high"]) == pytest.approx(expected)
+        assert row["p"] > 0.25
+
+
+def test_printed_accuracies_of_more_and_multitask_lie_within_noise(stats):
+    made = published_checks(stats).query("check == 'mean accuracy'").set_index("outcome")
+    assert len(made) == 4
+    row = made.loc["accuracy pythia-1_4b"]  # 64.07 64.57 62.43 63.41 62.22 less 65.00 64.57 60.13 66.00 57.49
+    assert row["estimate"] == pytest.approx(0.00702, abs=1e-6)
+    assert ((made["low"] < 0) & (made["high"] > 0) & (made["p"] > 0.3)).all()
+    # Of equal sets of n pairs and accuracy a the error is sqrt(2 a (1 - a) / n) / sqrt(sets); here sets differ.
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(1.96 * np.sqrt(2 * 0.23 / 5 / 1430), rel=0.05)
 
 
 def test_sign_flips_by_hand():

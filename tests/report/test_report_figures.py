@@ -14,6 +14,7 @@ from more_repro.report import (
     alignment_figures,
     calibration_figures,
     margin_figures,
+    reliability_figures,
     reward_figures,
     scheme_figures,
     style,
@@ -177,6 +178,26 @@ def test_ece_axes_share_one_scale_from_zero_and_hide_no_point(name, full_study):
     assert low == 0
     rows = entry.rows(full_study, "resampled")
     assert high >= rows.loc[rows["base"] != "none", "estimate"].max()
+
+
+def test_accuracy_of_singles_and_reliability_have_panels_for_every_base(full_study):
+    for name in ("fig1_left", "reliability"):
+        entry = next(entry for entry in ENTRIES if entry.name == name)
+        assert set(entry.rows(full_study, "resampled")["base"]) == {"tiny", "small"}
+        titles = " ".join(axis.get_title(loc="left") for axis in entry.draw(full_study, "resampled").axes)
+        assert "tiny" in titles
+        assert "small" in titles
+    heat = reward_figures.fig1_left(full_study["metrics"], "resampled")
+    assert len({axis.collections[0].get_clim() for axis in heat.axes if axis.get_title(loc="left")}) == 1
+
+
+def test_a_bin_that_is_nearly_always_wrong_is_not_cut_off(full_study):
+    table = full_study["reliability"].copy()
+    table.loc[table["bin_low"].round(1) == 0.8, "accuracy"] = 0.07
+    figure = reliability_figures.reliability(table, "resampled")
+    panels = [axis for axis in figure.axes if axis.has_data()]
+    tops = [max(bar.get_y() + bar.get_height() for bar in axis.patches) for axis in panels]
+    assert all(axis.get_ylim()[0] < top < 0.07 for axis, top in zip(panels, tops, strict=True))
 
 
 def test_lambda_is_drawn_for_every_scheme_in_which_it_moves(full_study):

@@ -14,11 +14,10 @@ from more_repro.report.rows import bases_of, need, of_base, of_regime, whole
 def reliability_rows(
     table: pd.DataFrame, regime: str | None, base: str | None = None, source: str | None = None
 ) -> pd.DataFrame:
-    """Rows of the reliability diagrams: schemes of one base (the first) on one source ("all" where it is there)."""
+    """Rows of the reliability diagrams: schemes of every base, or of the named one, on one source ("all" if there)."""
     rows = of_regime(whole(table), regime)
     rows = rows[(rows["scheme"] != "single") & (rows["base"] != "none")]
-    names = bases_of(rows)
-    rows = of_base(rows, base or names[0]) if names else rows
+    rows = of_base(rows, base) if base else rows
     there = list(dict.fromkeys(rows["source"]))
     wanted = [source] if source else [*(s for s in ("all", "align") if s in there), *there]
     return rows[rows["source"] == wanted[0]] if wanted else rows
@@ -28,33 +27,36 @@ def reliability_rows(
 def reliability(
     table: pd.DataFrame, regime: str | None = None, base: str | None = None, source: str | None = None
 ) -> Figure:
-    """Accuracy against confidence with the null band and the number of pairs in each bin; a panel per scheme."""
+    """Accuracy against confidence with null band and number of pairs in each bin; a panel per base and scheme."""
     rows = need(reliability_rows(table, regime, base, source), "no reliability bins of a mixed reward model")
     # A raw head's confidences lie in one bin or two, which would set the scale of the counts for all.
     schemes = [s for s in style.scheme_order(rows["scheme"]) if s != "raw"] or ["raw"]
-    rows = rows[rows["scheme"].isin(schemes)]
-    figure, axes = style.grid(len(schemes), 3, 2.5, sharex=True, sharey=True)
+    rows = rows[rows["scheme"].isin(schemes) & (rows["n_pairs"] > 0)]
+    panels = [(b, s) for b in bases_of(rows) for s in schemes if (of_base(rows, b)["scheme"] == s).any()]
+    figure, axes = style.grid(len(panels), 4, 2.1, sharex=True, sharey=True)
     most = float(rows["n_pairs"].max())
-    for axis, scheme in zip(axes, schemes, strict=True):
-        part = rows[(rows["scheme"] == scheme) & (rows["n_pairs"] > 0)]
-        _panel(axis, part, scheme, most)
-        axis.set_title(style.scheme_name(scheme), fontsize=9)
+    # A bin far below one half must not be cut off, nor hide behind the counts.
+    foot = min(0.3, float(np.floor(10 * rows["accuracy"].min()) / 10) - 0.2)
+    for axis, (name, scheme) in zip(axes, panels, strict=True):
+        part = of_base(rows, name)
+        _panel(axis, part[part["scheme"] == scheme], scheme, most, foot)
+        axis.set_title(f"{style.short(name, 12)} · {style.short(style.scheme_name(scheme), 18)}", fontsize=8.5)
         axis.set(
             xlim=(0.5, 1.0),
-            ylim=(0.3, 1.02),
+            ylim=(foot, 1.02),
             xticks=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
             yticks=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
         )
         axis.tick_params(axis="x", labelsize=7.5)
     named = _POOLED.get(str(rows["source"].iloc[0]), style.short(str(rows["source"].iloc[0])))
-    figure.suptitle(f"base {style.short(rows['base'].iloc[0])}, {named}", x=0.0, ha="left", fontweight="bold")
+    figure.suptitle(named[0].upper() + named[1:], x=0.0, ha="left", fontweight="bold")
     figure.supxlabel("confidence (grey: null band; bars and numbers: pairs in the bin, lowest seed)", fontsize=9)
     figure.supylabel("accuracy", fontsize=9)
     return figure
 
 
-def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float) -> None:
-    """Points of every seed; null band and counts, drawn in shares of the largest, of the lowest seed."""
+def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float, foot: float) -> None:
+    """Points of every seed; null band and counts, drawn from the foot in shares of the largest, of the lowest seed."""
     lowest = part[part["seed"] == part["seed"].min()].sort_values("bin_low")
     axis.plot([0.5, 1], [0.5, 1], color=style.MUTED, linewidth=0.9)
     axis.vlines(lowest["mean_confidence"], lowest["null_low"], lowest["null_high"], color=style.BAND, linewidth=9)
@@ -62,14 +64,14 @@ def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float) -> None:
         lowest["bin_low"],
         0.15 * lowest["n_pairs"] / most,
         width=lowest["bin_high"] - lowest["bin_low"],
-        bottom=0.3,
+        bottom=foot,
         align="edge",
         color=style.scheme_colour(scheme),
         alpha=0.3,
         edgecolor=style.CARD,
     )
     for row in lowest.to_dict("records"):
-        axis.text((row["bin_low"] + row["bin_high"]) / 2, 0.31, f"{row['n_pairs']}", ha="center", fontsize=6.5)
+        axis.text((row["bin_low"] + row["bin_high"]) / 2, foot + 0.01, f"{row['n_pairs']}", ha="center", fontsize=6.5)
     for seed, curve in part.groupby("seed", sort=True):
         axis.plot(
             curve["mean_confidence"],
@@ -133,6 +135,6 @@ def _labels(rows: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _name(label: tuple[str, str, str], labels: list[tuple[str, str, str]]) -> str:
-    regime, base, scheme = (style.short(part, 14) for part in (*label[:2], style.scheme_name(label[2])))
+    regime, base, scheme = (style.short(part, 18) for part in (*label[:2], style.scheme_name(label[2])))
     several = len({other[0] for other in labels}) > 1
     return f"{regime} · {base} · {scheme}" if several else f"{base} · {scheme}"

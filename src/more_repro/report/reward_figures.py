@@ -8,30 +8,36 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from more_repro.report import style
-from more_repro.report.rows import data_sets, first_seed, labelled, need, of_regime, one_base, whole
+from more_repro.report.rows import bases_of, data_sets, first_seed, labelled, need, of_base, of_regime, whole
 
 
 def accuracy_rows(metrics: pd.DataFrame, regime: str | None, base: str | None = None) -> pd.DataFrame:
-    """Rows of Fig 1 left: raw and single models of one base (the first), each model's lowest seed."""
+    """Rows of Fig 1 left: raw and single models of every base, or of the one named, each model's lowest seed."""
     rows = of_regime(whole(metrics), regime)
     rows = data_sets(rows[rows["scheme"].isin(("raw", "single"))])
-    return labelled(first_seed(one_base(rows, base)))
+    return labelled(first_seed(rows if base is None else of_base(rows, base)))
 
 
 @style.styled
 def fig1_left(metrics: pd.DataFrame, regime: str | None = None, base: str | None = None) -> Figure:
-    """Accuracy of each single-source reward model, and of the raw one, on each source; small: half-widths."""
+    """Accuracy of each single-source reward model, and of the raw one, on each source; small: half-widths.
+
+    A panel for each base, all on one scale.
+    """
     rows = need(accuracy_rows(metrics, regime, base), "no single-source reward model was scored")
     rows = rows.assign(half=(rows["accuracy_high"] - rows["accuracy_low"]) / 2)
-    table, half = (matrix(rows, "model", "source", column) for column in ("accuracy", "half"))
-    figure, (axis,) = style.grid(1, 1, 0.46 * len(table) + 0.9)
-    draw_heat_map(axis, table, half, centre=0.5, label="accuracy")
-    axis.set(xlabel="tested on", ylabel="")
-    axis.set_title(f"Accuracy on each source's test pairs, base {style.short(rows['base'].iloc[0])}")
-    for row, model in enumerate(table.index):
-        for column, source in enumerate(table.columns):
-            if model == f"single: {source}":
-                axis.add_patch(_frame(column, row))
+    spread = float(np.nanmax(np.abs(rows["accuracy"] - 0.5)))
+    names = bases_of(rows)
+    figure, axes = style.grid(len(names), 1, 0.46 * rows["model"].nunique() + 0.9)
+    for axis, base in zip(axes, names, strict=True):
+        table, half = (matrix(of_base(rows, base), "model", "source", column) for column in ("accuracy", "half"))
+        draw_heat_map(axis, table, half, centre=0.5, label="accuracy", spread=spread)
+        axis.set(xlabel="tested on", ylabel="")
+        axis.set_title(f"Accuracy on each source's test pairs, base {style.short(base)}")
+        for row, model in enumerate(table.index):
+            for column, source in enumerate(table.columns):
+                if model == f"single: {source}":
+                    axis.add_patch(_frame(column, row))
     return figure
 
 
@@ -41,9 +47,14 @@ def matrix(rows: pd.DataFrame, index: str, columns: str, values: str) -> pd.Data
     return wide.reindex(index=list(dict.fromkeys(rows[index])), columns=list(dict.fromkeys(rows[columns])))
 
 
-def draw_heat_map(axis: Axes, table: pd.DataFrame, half: pd.DataFrame, centre: float, label: str) -> None:
-    """Blue above the centre, orange below; the half-width of each interval in small print under the number."""
-    spread = float(np.nanmax(np.abs(table.to_numpy(dtype=float) - centre), initial=0.05))
+def draw_heat_map(
+    axis: Axes, table: pd.DataFrame, half: pd.DataFrame, centre: float, label: str, spread: float = 0.0
+) -> None:
+    """Blue above the centre, orange below; the half-width of each interval in small print under the number.
+
+    spread: how far from the centre the colours reach at least, so that several maps have one scale.
+    """
+    spread = float(np.nanmax(np.abs(table.to_numpy(dtype=float) - centre), initial=max(spread, 0.05)))
     sns.heatmap(
         table,
         ax=axis,

@@ -228,6 +228,18 @@ def test_log_odds_point_to_the_words_of_chosen_responses():
     assert table.loc["good", "log_odds"] == pytest.approx(np.log(280 / 780) - np.log(250 / 810))
 
 
+def test_words_of_both_sides_are_kept_however_many_one_side_has():
+    """Twenty words mark each rejected response and two chosen ones in ten: weaker, and still to be seen."""
+    rejected = " ".join(f"bad{n}" for n in range(20))
+    rows = [(f"p{n}", "same good fine" if n % 10 == 0 else "same", f"same {rejected}") for n in range(40)]
+    table = log_odds.word_log_odds(words.count_words("s", frame_of(*rows)), 0.95)
+    right, left = table[table["z"] > 0], table[table["z"] <= 0]
+    assert {"good", "fine"} <= set(right["word"])
+    assert len(left) == 10
+    assert left["word"].str.startswith("bad").all()
+    assert table["z"].abs().is_monotonic_decreasing
+
+
 def test_a_word_that_one_prompt_repeats_is_no_evidence():
     rows = [(f"p{n}", f"x{n} y", f"z{n} y") for n in range(30)] + [("loud", "shout " * 4, "y")]
     table = log_odds.word_log_odds(words.count_words("s", frame_of(*rows)), 0.95).set_index("word")

@@ -77,7 +77,7 @@ ROWS = {
         )
     ],
 }
-CONTAINERS = ("a.json", "a.jsonl", "a.csv", "a.parquet", "a.json.gz", "a.jsonl.gz", "a.csv.gz")
+CONTAINERS = tuple(f"a.{ending}{packed}" for packed in ("", ".gz") for ending in ("json", "jsonl", "csv", "parquet"))
 TREES = ("OASST trees", "OASST nested messages")  # which are no table
 CASES = [
     (reader, form, rows, name)
@@ -93,8 +93,7 @@ def write(path: Path, rows) -> None:
     ending = path.name.removesuffix(".gz").rpartition(".")[2]
     if ending == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
-        return
-    if ending == "csv":
+    elif ending == "csv":
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()

@@ -155,6 +155,33 @@ def test_every_read_pair_of_a_file_is_kept_or_counted_once(files, tmp_path):
     assert (row["origin"], row["licence"], len(row["sha256"])) == ("train.json, test.json", "CC0-1.0", 64)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_every_comparison_of_every_source_is_kept_or_dropped_once(files, seed, tmp_path):
+    """What was read is counted here from the files, and what was kept from the pairs on disk: not from the audit."""
+    rng, folder, n_read = np.random.default_rng(seed), Path(files.data.folder), {}
+    for name in ("one", "two", "three"):
+        for split, size in (("train", 150), ("test", 25)):
+            # Few prompts and texts: every reason occurs, and sources share prompts.
+            prompts, texts = rng.integers(0, 120, size), rng.choice(["", "a", "b", "c", "d"], (size, 2))
+            scores = rng.integers(0, 3, (size, 2)).tolist()
+            rows = [(f"q{p}", x, y, *s) for p, (x, y), s in zip(prompts, texts, scores, strict=True)]
+            write_texts(folder / f"{name}.{split}.json", rows)
+            n_read[name, split] = size
+    sources = {n: own_source(train=f"{n}.train.json", test=f"{n}.test.json") for n in ("one", "two")}
+    sources["three"] = own_source(reader="auto", train="three.train.json")
+    params = with_sources(files, sources, train_pairs=30, validation_pairs=8, test_pairs=6)
+    paths = Paths("own", tmp_path)
+    audit = ingest.ingest(params, paths)["audit"].set_index(["source", "split", "reason"])["n_pairs"].sort_index()
+    assert {"tie", "empty", "identical", "leaked", "in_validation", "over_cap"} <= set(audit.index.levels[2])
+    for name, split in ((name, split) for name in sources for split in SPLITS):
+        counts = audit[name, split]
+        kept = len(pairs_at(paths, name, split))
+        assert counts["kept"] == kept
+        moved_here = audit.get((name, "train", f"to_{split}"), 0)
+        read = n_read[name, split] if split in ("train", "test") and (name, split) != ("three", "test") else moved_here
+        assert read == kept + counts.drop(["read", "kept"]).sum() == counts["read"]
+
+
 def test_files_and_examples_of_each_reason_are_reported(files, tmp_path):
     result = ingest.ingest(files, Paths("own", tmp_path))
     row = result["audit_files"].set_index("split").loc["train"]

@@ -34,3 +34,20 @@ def test_the_interval_of_each_median_is_drawn():
         if tuple(line.get_color()[0][:3]) == pytest.approx(to_rgb(style.INK))
     ]
     assert dark == [(27.0, 35.0)] * 3
+
+
+def test_the_share_of_prompts_of_several_turns_is_drawn_with_its_interval():
+    columns = ["source", "statistic", "estimate", "low", "high", "n", "n_prompts"]
+    rows = [
+        (source, f"{name}_{what}_words", 10.0, 9.0, 11.0, 9, 9)
+        for source in ("a", "b")
+        for name in ("q10", "q25", "median", "q75", "q90")
+        for what in ("prompt", "chosen", "rejected")
+    ]
+    rows += [("a", "multi_turn", 0.4, 0.3, 0.6, 9, 9), ("b", "multi_turn", 0.0, 0.0, 0.1, 9, 9)]
+    table = pd.DataFrame(rows, columns=columns)
+    assert "multi_turn" in set(diversity_figures.spread_rows(table)["statistic"])
+    axis = diversity_figures.lengths(table).axes[2]
+    assert [line.get_xdata()[0] for line in axis.lines] == [0.4, 0.0]
+    assert [tuple(line.get_segments()[0][:, 0]) for line in axis.collections] == [(0.3, 0.6), (0.0, 0.1)]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]

@@ -23,7 +23,7 @@ _READERS: dict[str, Callable[[bytes, str], Iterator[Row]]] = {
 }
 _ENDINGS = {".json": "JSON list", ".jsonl": "JSON Lines", ".ndjson": "JSON Lines", ".csv": "CSV", ".parquet": "Parquet"}
 _LONGEST_HEADER = 2**16  # bytes
-_KNOWN = "a JSON list '[..', JSON Lines '{..', CSV with a header, or Parquet; all but Parquet also as gzip"
+_KNOWN = "a JSON list '[..', JSON Lines '{..', CSV with a header, or Parquet; each also as gzip"
 
 
 def local_path(folder: str | Path, name: str | None, source: str, split: str) -> Path:
@@ -60,8 +60,6 @@ def open_file(path: Path, name: str | None = None) -> RawRows:
     if not data or data.isspace():
         raise SourceError(str(path), "file", "nothing", "at least one row")
     container = _container(path, data)
-    if container == "Parquet" and data is not stored:
-        raise SourceError(str(path), "container", "Parquet, gzip", "Parquet as it is: it has its own compression")
     return RawRows(
         file=name or path.name,
         container=container if data is stored else f"{container}, gzip",

@@ -9,11 +9,11 @@ from more_repro.data.words import Texts, per_prompt
 from more_repro.tables import SCHEMAS, check
 
 _PRIOR_WORDS = 1000.0  # weight of the prior, in words
-_TOP = 15
+_TOP = 10  # words of each side
 
 
 def word_log_odds(texts: Texts, confidence: float) -> pd.DataFrame:
-    """Rows of table `word_log_odds`: the words with the largest |z|, chosen against rejected.
+    """Rows of table `word_log_odds`: the words of largest z and those of smallest z, chosen against rejected.
 
     Log odds with an informative Dirichlet prior (Monroe, Colaresi and Quinn 2008), the prior being all words of the
     source. z is not the paper's, which takes words for independent draws, but that of the difference of shares,
@@ -27,7 +27,10 @@ def word_log_odds(texts: Texts, confidence: float) -> pd.DataFrame:
     error = np.divide(odds, z, out=np.zeros_like(odds), where=z != 0)
     limit = quantile(1 - (1 - confidence) / max(len(texts.words), 1))
     words = np.array(texts.words, dtype=object)
-    top = np.lexsort((np.argsort(np.argsort(words)), -np.abs(z)))[:_TOP]
+    ranked = np.lexsort((np.argsort(np.argsort(words)), -np.abs(z)))
+    # Of each side: one side's many words would otherwise leave none of the other to be seen.
+    up = z[ranked] > 0
+    top = ranked[np.where(up, np.cumsum(up), np.cumsum(~up)) <= _TOP]
     half = quantile(confidence) * error[top]
     rows = {
         "source": texts.source, "word": list(words[top]), "log_odds": odds[top], "low": odds[top] - half,

@@ -19,15 +19,19 @@ _SPREADS = ("q10", "q25", "median", "q75", "q90")
 
 @style.styled
 def lengths(table: pd.DataFrame) -> Figure:
-    """Words of prompts, and of chosen and rejected responses: median, middle half and middle four fifths."""
+    """Words of prompts, of chosen and rejected responses, and the share of pairs whose prompt has several turns.
+
+    Words: median, middle half and middle four fifths.
+    """
     need(spread_rows(table), "no quantiles of lengths")
-    figure, axes = style.grid(2, 2, 0.42 * int(table["source"].nunique()) + 0.7)
+    figure, axes = style.grid(3, 3, 0.42 * int(table["source"].nunique()) + 0.7)
     series = {
         "prompt": ("prompt", style.MUTED, 0.0),
         "chosen": ("response", _BLUE, 0.16),
         "rejected": ("response", _ORANGE, -0.16),
     }
-    for axis, title in zip(axes, ("prompt", "response"), strict=True):
+    _several_turns(axes[2], table)
+    for axis, title in zip(axes, ("prompt", "response"), strict=False):
         for what, (panel, colour, shift) in series.items():
             if panel == title:
                 _spread_lines(axis, table, what, colour, shift)
@@ -37,7 +41,9 @@ def lengths(table: pd.DataFrame) -> Figure:
         _plain_log_ticks(axis)
         axis.grid(visible=False, axis="y")
     handles = [Patch(color=colour, label=what) for what, (_, colour, _) in series.items()]
-    title = "dot: median, dark: its interval, thick: middle half, thin: from 10 % to 90 %"
+    title = (
+        "words: dot: median, dark: its interval, thick: middle half, thin: from 10 % to 90 %; turns: share, interval"
+    )
     style.legend_below(figure, handles, 3, title)
     return figure
 
@@ -53,9 +59,20 @@ def _plain_log_ticks(axis: Axes) -> None:
 
 
 def spread_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the quantiles that `lengths` draws."""
+    """Rows that `lengths` draws."""
     wanted = [f"{q}_{what}_words" for what in ("prompt", "chosen", "rejected") for q in _SPREADS]
-    return table[table["statistic"].isin(wanted)]
+    return table[table["statistic"].isin([*wanted, "multi_turn"])]
+
+
+def _several_turns(axis: Axes, table: pd.DataFrame) -> None:
+    sources = list(dict.fromkeys(table["source"]))
+    rows = table[table["statistic"] == "multi_turn"].set_index("source").to_dict("index")
+    for place, source in enumerate(sources):
+        _dot(axis, -place, rows.get(source), "o", style.MUTED)
+    axis.set_yticks([-n for n in range(len(sources))], [style.short(s) for s in sources])
+    axis.set(title="prompts of several turns", xlabel="share of pairs", xlim=(-0.06, 1.06))
+    axis.set_ylim(-len(sources) + 0.5, 0.5)
+    axis.grid(visible=False, axis="y")
 
 
 def _spread_lines(axis: Axes, table: pd.DataFrame, what: str, colour: str, shift: float) -> None:

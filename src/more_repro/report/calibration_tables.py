@@ -10,6 +10,7 @@ from more_repro.report.study import Study
 _SHORT = {
     "ece_p": "p", "l2_debiased": "L2 debiased", "brier": "Brier", "log_loss": "log loss",
     "ece_after_temperature": "after temperature", "ece_true": "true ECE", "pairwise_drift": "drift",
+    "ece_not_beside": "not comparable",
 }  # fmt: skip
 Shown = tuple[pd.DataFrame, str | None]
 
@@ -20,7 +21,8 @@ def calibration_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]
         ("metrics", "Every measure of each reward model",
          "Test pairs of all sources pooled, lowest seed: ECE with the mean and band of its null and its p, debiased L2 "
          "error, slope, Brier score, log loss, ECE after one temperature, ECE against the true probabilities and "
-         "pairwise drift where the world knows them; the CSV has every seed, source and measure", study["metrics"]),
+         "pairwise drift where the world knows them; not comparable: sets of pairs whose size alone moves "
+         "ECE by more than .005 from this; the CSV has every seed, source and measure", study["metrics"]),
         ("seed_summary", "Means over seeds that rest on fewer seeds",
          "A measure that is not defined in a seed leaves it out of the mean: rows with fewer seeds than were trained. "
          "The CSV has every mean, with its interval", study["seed_summary"]),

@@ -10,10 +10,10 @@ from tiny_study import tiny_params, write_study
 from more_repro import tables
 from more_repro.engine.encoding import encode_sequences
 from more_repro.engine.model import load_reward_model, score
-from more_repro.params import Params
+from more_repro.params import ENSEMBLES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
-from more_repro.reward import grid, held_out, scoring
+from more_repro.reward import derived, grid, held_out, scoring
 
 
 def in_process(function, jobs, label, preload=()):
@@ -91,7 +91,8 @@ def test_scores_hold_every_model_and_pair_once(trained):
     full = {"validation": 3 * 7, "test": 3 * 9}
     for split, n in full.items():
         assert counts["multitask", "mixture", split] == 2 * n
-        assert counts["averaging", "mixture", split] == 2 * n
+        for derived_scheme in ("averaging", *ENSEMBLES):
+            assert counts[derived_scheme, "mixture", split] == 2 * n
         assert counts["raw", "none", split] == 2 * n
         assert counts["single", "helpful", split] == 2 * n
         assert counts["length", "none", split] == n
@@ -127,6 +128,49 @@ def test_averaging_is_the_mean_of_the_single_models(trained):
     assert np.allclose(averaging, single.loc[averaging.index])
 
 
+def test_best_of_models_are_each_named_once_and_singles_are_refused():
+    params = tiny_params()
+    schemes = ("more", "raw", "averaging", "ensemble_minimum", "length")
+    align = params.align.model_copy(
+        update={"schemes": schemes, "best_of": params.align.best_of.model_copy(update={"schemes": schemes})}
+    )
+    params = params.model_copy(
+        update={"align": align, "regimes": params.regimes | {"other": params.regimes["resampled"]}}
+    )
+    found = grid.best_of_models(params)
+    assert found == grid.aligned_models(params)
+    assert len(found) == len(set(found)) == 3 * 2 * 2 + 2 + 1  # mixture by regime and seed; raw by seed; one length
+    assert RewardModelId("nano", "none", "raw", "none", 1) in found
+    assert RewardModelId("nano", "other", "ensemble_minimum", "mixture", 1) in found
+    assert found.count(grid.LENGTH) == 1
+    single = params.model_copy(update={"align": align.model_copy(update={"schemes": ("single",)})})
+    with pytest.raises(ValueError, match=r"align.schemes names 'single', which is one model for each source"):
+        grid.aligned_models(single)
+
+
+def test_ensembles_in_the_scores_are_made_of_standardised_single_models(trained):
+    _, _, outputs = trained
+    scores = outputs["scores"].query("seed == 1 and regime == 'resampled'")
+    single = scores.query("scheme == 'single'").pivot(
+        index=["split", "pair_id"], columns="trained_on", values=["reward_chosen", "reward_rejected"]
+    )
+    both = np.concatenate([single.loc["validation"][side].to_numpy() for side in ("reward_chosen", "reward_rejected")])
+    standard = (single["reward_chosen"] - both.mean(axis=0)) / both.std(axis=0)
+    found = scores.query("scheme == 'ensemble_minimum'").set_index(["split", "pair_id"])["reward_chosen"]
+    assert np.allclose(found, standard.min(axis=1).loc[found.index] * both.std(axis=0).mean())
+    # Every source gives the same number of pairs here.
+    found = scores.query("scheme == 'ensemble_weighted'").set_index(["split", "pair_id"])["reward_chosen"]
+    assert np.allclose(found, standard.mean(axis=1).loc[found.index] * both.std(axis=0).mean())
+
+
+def test_samples_of_an_ensemble_need_the_scores_of_its_base(trained):
+    _, paths, _ = trained
+    with pytest.raises(tables.TableError, match="scores"):
+        derived.read_validation(Paths(paths.profile, paths.root / "elsewhere"), ["nano"])
+    with pytest.raises(ValueError, match="no validation rewards of nano/resampled/single/helpful/seed7"):
+        derived.read_validation(paths, ["nano"])(RewardModelId("nano", "resampled", "single", "helpful", 7))
+
+
 def test_length_counts_words(trained):
     _, paths, outputs = trained
     row = outputs["scores"].query("scheme == 'length' and split == 'test' and source == 'helpful'").iloc[0]
@@ -146,9 +190,9 @@ def test_without_single_models_there_is_no_averaging(trained):
     params, _, _ = trained
     schemes = {name: scheme for name, scheme in params.schemes.items() if name != "single"}
     fewer = params.model_copy(update={"schemes": schemes})
-    assert scoring._averages(fewer, "nano") == []
+    assert derived.derived_models(fewer, "nano") == []
     with pytest.raises(ValueError, match="no scheme 'single'"):
-        scoring._components(fewer, RewardModelId("nano", "resampled", "averaging", "mixture", 0))
+        derived.members(fewer, RewardModelId("nano", "resampled", "averaging", "mixture", 0))
 
 
 def test_samples_score_as_pairs_do(trained):
@@ -159,7 +203,10 @@ def test_samples_score_as_pairs_do(trained):
         RewardModelId("nano", "resampled", "more", "mixture", 0),
         RewardModelId("nano", "none", "raw", "none", 1),
         RewardModelId("nano", "resampled", "averaging", "mixture", 0),
-        scoring.LENGTH,
+        RewardModelId("nano", "resampled", "ensemble_weighted", "mixture", 1),
+        RewardModelId("nano", "resampled", "ensemble_minimum", "mixture", 0),
+        RewardModelId("nano", "resampled", "ensemble_cautious", "mixture", 1),
+        grid.LENGTH,
     ]
     found = scoring.score_samples(params, paths, models, samples)
     assert list(found.columns) == [*MODEL_KEY, "prompt_id", "number", "reward"]

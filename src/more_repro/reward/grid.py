@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from more_repro import tables
-from more_repro.params import Params
+from more_repro.params import DERIVED_SCHEMES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.reward import work
@@ -16,6 +16,7 @@ from more_repro.reward.launch import train_together
 from more_repro.workers import run_jobs
 
 MIXTURE = "mixture"
+LENGTH = RewardModelId("none", "none", "length", "none", 0)  # the words of a response: one for the whole study
 
 
 def model_ids(params: Params, base: str) -> list[RewardModelId]:
@@ -33,10 +34,41 @@ def scheme_model_ids(params: Params, base: str, scheme: str) -> list[RewardModel
     return [RewardModelId(base, regime, scheme, name, seed) for name, regime, seed in grid]
 
 
+def raw_ids(params: Params, base: str) -> list[RewardModelId]:
+    """The untrained head of each seed of a base."""
+    return [RewardModelId(base, "none", "raw", "none", seed) for seed in params.seeds]
+
+
 def aligned_models(params: Params) -> list[RewardModelId]:
     """The reward models that align a policy: align.schemes of every base, regime and seed, on the whole mixture."""
-    grid = itertools.product(params.bases, params.regimes, params.align.schemes, params.seeds)
-    return [RewardModelId(base, regime, scheme, MIXTURE, seed) for base, regime, scheme, seed in grid]
+    return _mixture_models(params, params.align.schemes, "align.schemes")
+
+
+def best_of_models(params: Params) -> list[RewardModelId]:
+    """The reward models of the best-of-n curves: align.best_of.schemes of every base, regime and seed."""
+    return _mixture_models(params, params.align.best_of.schemes, "align.best_of.schemes")
+
+
+def _mixture_models(params: Params, schemes: Sequence[str], where: str) -> list[RewardModelId]:
+    """Each model once: `raw` is the same in every regime, `length` in the whole study.
+
+    Raises ValueError naming the key that asks for a scheme which makes no single reward function of all sources.
+    """
+    for scheme in schemes:
+        if scheme not in DERIVED_SCHEMES and params.schemes[scheme].trained_on == "each":
+            raise ValueError(
+                f"{where} names {scheme!r}, which is one model for each source; averaging and the ensembles are made "
+                "of them"
+            )
+    models: list[RewardModelId] = []
+    for base, regime, scheme in itertools.product(params.bases, params.regimes, schemes):
+        if scheme == "length":
+            models.append(LENGTH)
+        elif scheme == "raw":
+            models += raw_ids(params, base)
+        else:
+            models += [RewardModelId(base, regime, scheme, MIXTURE, seed) for seed in params.seeds]
+    return list(dict.fromkeys(models))
 
 
 def sweep_counts(params: Params, base: str, scheme: str) -> list[int]:
@@ -62,7 +94,7 @@ def trained_sources(params: Params, trained_on: str) -> tuple[str, ...]:
 def jobs(params: Params, paths: Paths, base: str, scheme: str) -> list[TrainJob]:
     """One job per model of a base and scheme, the longest first. Raises ValueError where N < B leaves no step."""
     drawn = itertools.product(params.regimes, params.seeds)
-    mixtures = {(regime, seed): _mixture_rows(paths, regime, seed) for regime, seed in drawn}
+    mixtures = {(regime, seed): mixture_rows(paths, regime, seed) for regime, seed in drawn}
     models = scheme_model_ids(params, base, scheme)
     return [_job(params, paths, model, mixtures[model.regime, model.seed]) for model in models]
 
@@ -116,7 +148,8 @@ def _job(params: Params, paths: Paths, model: RewardModelId, mixture: dict[str, 
     )
 
 
-def _mixture_rows(paths: Paths, regime: str, seed: int) -> dict[str, tuple[str, ...]]:
+def mixture_rows(paths: Paths, regime: str, seed: int) -> dict[str, tuple[str, ...]]:
+    """pair_ids of each source in the order of training, repeats included."""
     table = tables.read(paths.mixture(regime, seed), "mixture").sort_values(["source", "position"])
     return {str(source): tuple(rows["pair_id"]) for source, rows in table.groupby("source", sort=False)}
 

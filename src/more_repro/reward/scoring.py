@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.params import Params
+from more_repro.params import ENSEMBLES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId, Split, prompt_from_json
 from more_repro.reward import work
-from more_repro.reward.grid import encode_tables, model_ids, model_key, trained_sources
+from more_repro.reward.derived import derive, derived_models, members, read_validation
+from more_repro.reward.grid import LENGTH, encode_tables, model_ids, model_key, raw_ids, trained_sources
 from more_repro.reward.job import PairsJob, SamplesJob
 from more_repro.workers import run_jobs
 
 SCORED_SPLITS: tuple[Split, ...] = ("validation", "test")
-LENGTH = RewardModelId("none", "none", "length", "none", 0)
 _Part = tuple[Split, str]  # one pairs table: split and source
 
 
@@ -24,9 +24,10 @@ def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
     """Table "scores": every model of a base on validation and test of all sources; written to paths.scores(base).
 
     Sweep models (first<K>) score the test pairs of those of their K sources that are in align.sources. `raw` is the
-    untrained head of each seed, `averaging` the mean of the single models, `length` the words of a response.
+    untrained head of each seed, `length` the words of a response; `averaging` and the ensembles are made of the
+    single models.
     """
-    todo = {model: _parts(params, model) for model in [*_raw_ids(params, base), *model_ids(params, base)]}
+    todo = {model: _parts(params, model) for model in [*raw_ids(params, base), *model_ids(params, base)]}
     todo = {model: parts for model, parts in todo.items() if parts}
     every = [(split, source) for split in SCORED_SPLITS for source in params.sources]
     encoded = encode_tables(params, paths, base, [paths.pairs(source, split) for split, source in every])
@@ -38,7 +39,11 @@ def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
     rewards = dict(zip(todo, run_jobs(work.score_pairs, pair_jobs, f"scores of {base}", work.PRELOAD), strict=True))
     pairs = {part: tables.read(paths.pairs(part[1], part[0]), "pairs") for part in every}
     frames = [_frame(model, rewards[model], todo[model], pairs) for model in todo]
-    frames += [_frame(model, _mean(rewards, singles), every, pairs) for model, singles in _averages(params, base)]
+    n_validation = sum(len(pairs[part]) for part in every if part[0] == "validation")
+    made = derive(
+        params, paths, derived_models(params, base), rewards, lambda one: rewards[one][:, :n_validation].ravel()
+    )
+    frames += [_frame(model, values, every, pairs) for model, values in made.items()]
     frames.append(_frame(LENGTH, _lengths(pairs), every, pairs))
     table = tables.check(pd.concat(frames), "scores")
     tables.write(table, paths.scores(base), "scores")
@@ -48,15 +53,16 @@ def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
 def score_samples(params: Params, paths: Paths, models: Sequence[RewardModelId], samples: pd.DataFrame) -> pd.DataFrame:
     """Rewards of policy samples: model key, prompt_id, number, reward; models in the given order.
 
-    samples: table "samples". models may be trained, raw, averaging or length.
+    samples: table "samples". models may be trained, raw, length, averaging or an ensemble, whose members' levels and
+    scales are read from the scores of the base.
     """
-    behind = {model: _components(params, model) for model in models}
-    needed = list(dict.fromkeys(model for part in behind.values() for model in part))
+    needed = list(dict.fromkeys(part for model in models for part in members(params, model)))
     rewards = score_texts(params, paths, needed, samples["prompt"].tolist(), samples["response"].tolist())
+    scaled = list(dict.fromkeys(model.base for model in models if model.scheme in ENSEMBLES))
+    made = derive(params, paths, models, rewards, read_validation(paths, scaled))
     frames = []
     for model in models:
-        values = np.mean([rewards[part] for part in behind[model]], axis=0)
-        rows = samples[["prompt_id", "number"]].assign(reward=values, **model_key(model))
+        rows = samples[["prompt_id", "number"]].assign(reward=made[model], **model_key(model))
         frames.append(rows[[*MODEL_KEY, "prompt_id", "number", "reward"]])
     if not frames:
         return pd.DataFrame(columns=[*MODEL_KEY, "prompt_id", "number", "reward"])
@@ -107,28 +113,6 @@ def _parts(params: Params, model: RewardModelId) -> list[_Part]:
     return [(split, source) for split in SCORED_SPLITS for source in params.sources]
 
 
-def _raw_ids(params: Params, base: str) -> list[RewardModelId]:
-    return [RewardModelId(base, "none", "raw", "none", seed) for seed in params.seeds]
-
-
-def _averages(params: Params, base: str) -> list[tuple[RewardModelId, list[RewardModelId]]]:
-    """Each averaging model with the single models it is the mean of; none without the scheme `single`."""
-    if "single" not in params.schemes:
-        return []
-    ids = [
-        RewardModelId(base, regime, "averaging", "mixture", seed) for regime in params.regimes for seed in params.seeds
-    ]
-    return [(model, _components(params, model)) for model in ids]
-
-
-def _components(params: Params, model: RewardModelId) -> list[RewardModelId]:
-    if model.scheme != "averaging":
-        return [model]
-    if "single" not in params.schemes:
-        raise ValueError(f"{model} is the mean of the single models, and params.schemes has no scheme 'single'")
-    return [RewardModelId(model.base, model.regime, "single", source, model.seed) for source in params.sources]
-
-
 def _model_path(paths: Paths, model: RewardModelId) -> Path | None:
     return None if model.scheme == "raw" else paths.reward_model(*(getattr(model, name) for name in MODEL_KEY))
 
@@ -138,10 +122,6 @@ def _frame(
 ) -> pd.DataFrame:
     rows = pd.concat([pairs[part][["source", "pair_id", "prompt_id"]].assign(split=part[0]) for part in parts])
     return rows.assign(**model_key(model), reward_chosen=rewards[0], reward_rejected=rewards[1])
-
-
-def _mean(rewards: dict[RewardModelId, np.ndarray], models: Sequence[RewardModelId]) -> np.ndarray:
-    return np.mean([rewards[model] for model in models], axis=0)
 
 
 def _lengths(pairs: dict[_Part, pd.DataFrame]) -> np.ndarray:

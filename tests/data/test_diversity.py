@@ -109,6 +109,13 @@ def test_a_source_without_preference_has_no_corrected_cosine_and_no_divergence(m
     assert "chance" not in set(words.loc[words["z"].abs() > words["z_limit"], "source"])
 
 
+def test_a_source_without_preference_agrees_with_itself_by_chance(measured):
+    """Its two halves are fitted to different prompts; models of the same prompts would agree on everything."""
+    row = value(measured[1], "agreement", "chance", "chance")
+    assert row["low"] <= 0.5 <= row["high"]
+    assert row["high"] < 0.8
+
+
 def test_texts_of_like_sources_are_not_told_apart_and_those_of_other_topics_are(measured):
     result = measured[1]
     for pair in (("first", "first"), ("first", "opposed")):

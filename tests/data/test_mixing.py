@@ -137,6 +137,24 @@ def test_another_seed_or_order_has_another_digest():
     assert mixing.manifest(turned)[-1][-1] not in digests
 
 
+@pytest.mark.parametrize("kept", [{}, {"a": 10}])
+def test_the_seed_of_the_data_draws_other_pairs_and_another_order(kept):
+    """Where a source keeps all of its pairs too: the order alone is then drawn."""
+    ids = {"a": [f"a{n}" for n in range(40)]}
+    drawn = [
+        mixing.mix(ids, kept, TINY.model_copy(update={"seed": seed, "pairs_per_source": 40}), 0) for seed in (1, 2)
+    ]
+    assert not drawn[0]["pair_id"].equals(drawn[1]["pair_id"])
+    assert (set(drawn[0]["pair_id"]) == set(drawn[1]["pair_id"])) == (not kept)
+
+
+def test_pinned_mixture():
+    """The choice and the order come from two streams, each of the data's seed, the source and the seed of the run."""
+    data = TINY.model_copy(update={"seed": 1, "pairs_per_source": 8})
+    mixed = mixing.mix({"a": [f"a{n}" for n in range(12)]}, {"a": 5}, data, 0)
+    assert " ".join(mixed["pair_id"]) == "a0 a10 a6 a7 a1 a1 a6 a7"
+
+
 @pytest.mark.slow  # imports torch
 def test_training_on_the_first_k_sources_takes_the_same_rows(tmp_path):
     from more_repro.reward import grid

@@ -91,6 +91,13 @@ def test_boilerplate_is_left_out_of_the_share():
     assert few.shared[0] >= near.LEAST_SHARE, "a form that fewer prompts have is no boilerplate"
 
 
+@pytest.mark.parametrize(("n_words", "is_near"), [(11, True), (10, False)])
+def test_half_of_the_runs_are_enough_and_fewer_are_not(n_words, is_near):
+    words = [f"w{n}" for n in range(15)]  # eight runs, of which eleven words hold four
+    found = near.find(series([" ".join(words)]), series([" ".join(["other", *words[:n_words]])]))
+    assert bool(found.best) == is_near
+
+
 def test_short_prompts_match_the_same_words_alone_and_empty_ones_nothing():
     test = series(["Tell me a joke!", "tell me a", "?!", "one two three four five six seven eight"])
     train = series(["tell me a joke", "tell me a joke about one", "?!", "one two three four five six seven eight nine"])

@@ -115,3 +115,51 @@ def test_nash_of_orthogonal_gradients_is_inverse_to_their_lengths():
     rows = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
     weights = nash_weights(rows @ rows.T)
     assert (weights / weights[0]).tolist() == pytest.approx([1.0, 0.5, 0.25])
+
+
+# Rows and the weights, over their sum, that torchjd 0.18 gives for them with its optional solvers (quadprog, cvxpy with
+# clarabel and ecos): UPGrad with both of its epsilons below 1e-9, CAGrad with c = .5, Nash-MTL after 500 iterations.
+TORCHJD = (
+    (
+        [[4, 1, 0], [-3, 2, 1], [1, -2, 2]],
+        {
+            "upgrad": [0.302189, 0.403153, 0.294659],
+            "cagrad": [0.281163, 0.407203, 0.311634],
+            "nash_mtl": [0.287915, 0.397790, 0.314296],
+        },
+    ),
+    (
+        [[2, 0, 1, 0], [-1, 3, 0, 0], [0, -2, 1, 1], [1, 0, -2, 2]],
+        {
+            "upgrad": [0.187822, 0.306874, 0.331807, 0.173497],
+            "cagrad": [0.166093, 0.309933, 0.357881, 0.166093],
+            "nash_mtl": [0.199874, 0.308992, 0.345739, 0.145396],
+        },
+    ),
+)
+SOLVERS = {"upgrad": upgrad_weights, "cagrad": cagrad_weights, "nash_mtl": nash_weights}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize(("rows", "pinned"), TORCHJD)
+def test_rules_give_the_weights_that_torchjd_gives(name, rows, pinned):
+    rows = torch.tensor(rows, dtype=torch.float64)
+    weights = SOLVERS[name](rows @ rows.T)
+    assert (weights / weights.sum()).tolist() == pytest.approx(pinned[name], abs=2e-6)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_upgrad_and_cagrad_agree_with_torchjd_where_its_solvers_are_installed(seed):
+    for library in ("quadprog", "qpsolvers", "cvxpy", "clarabel"):
+        pytest.importorskip(library)
+    aggregation, linalg = pytest.importorskip("torchjd.aggregation"), pytest.importorskip("torchjd.linalg")
+    projector = linalg.QuadprogProjector(norm_eps=1e-12, reg_eps=1e-9)
+    theirs = {
+        "upgrad": aggregation.UPGradWeighting(projector=projector),
+        "cagrad": aggregation.CAGradWeighting(c=0.5, norm_eps=1e-9),
+    }
+    for kind in ("random", "conflicting", "agreeing"):
+        gram = gram_of(kind, 5, seed)
+        for name, weighting in theirs.items():
+            found, expected = SOLVERS[name](gram), weighting(gram)
+            assert torch.allclose(found / found.sum(), expected / expected.sum(), atol=1e-4), (name, kind)

@@ -9,13 +9,16 @@ from transformers import (
     AutoTokenizer,
     BloomConfig,
     FalconConfig,
+    Gemma2Config,
     GPT2Config,
     GPTBigCodeConfig,
     GPTJConfig,
     GPTNeoConfig,
+    MixtralConfig,
     OPTConfig,
     PretrainedConfig,
     PreTrainedModel,
+    Qwen3Config,
 )
 
 from more_repro.engine import MoreConfig, MoreTrainer
@@ -24,6 +27,10 @@ from more_repro.engine.step import step_gradients
 from more_repro.engine.weighting.uniform import Uniform
 
 GPT2_SIZES = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 128}
+SIZES = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+    "intermediate_size": 32, "max_position_embeddings": 128,
+}  # fmt: skip
 CONFIGS: dict[type[PretrainedConfig], dict] = {
     GPT2Config: GPT2_SIZES,
     GPTBigCodeConfig: GPT2_SIZES,
@@ -37,6 +44,9 @@ CONFIGS: dict[type[PretrainedConfig], dict] = {
         "max_position_embeddings": 128,
     },
     BloomConfig: {"hidden_size": 16, "n_layer": 2, "n_head": 2},
+    Qwen3Config: {**SIZES, "head_dim": 8},
+    Gemma2Config: {**SIZES, "head_dim": 8, "sliding_window": 8},  # scaled embeddings, capped scores, every other layer
+    MixtralConfig: {**SIZES, "num_local_experts": 2},
     FalconConfig: {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2},
 }  # fmt: skip
 every_decoder = pytest.mark.parametrize("kind", CONFIGS, ids=lambda kind: kind.model_type)

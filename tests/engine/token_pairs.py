@@ -71,7 +71,7 @@ def naive_step(model, sequences, rows, weighting, side="right"):
 
 
 def flat_gradient(model):
-    return torch.cat([parameter.grad.reshape(-1) for parameter in model.parameters()])
+    return torch.cat([parameter.grad.reshape(-1) for parameter in model.parameters() if parameter.requires_grad])
 
 
 def relative(found, expected):

@@ -3,6 +3,7 @@ import torch
 from token_pairs import KINDS, PREFIXES, ROWS, B, K, every_kind, flat_gradient, naive_step, relative, sequences_of
 from transformers import AutoModelForSequenceClassification, OPTConfig
 
+from more_repro.engine import attention
 from more_repro.engine import model as reward_model
 from more_repro.engine.head import NonFiniteLossError, StepRule
 from more_repro.engine.step import step_gradients
@@ -151,6 +152,19 @@ def test_bf16_is_near_fp32_and_the_head_stays_fp32(layout):
     found, outcome = gradient(model, sequences, weighting="uniform", precision="bf16")
     assert outcome.losses.dtype == torch.float32
     assert relative(found, expected) <= 0.1
+
+
+def test_on_a_cpu_attention_computes_in_fp32_under_bf16(model, layout, monkeypatch):
+    """Its 16-bit kernel is slower there; GPT-NeoX hands over queries in fp32 and values in bf16."""
+    seen, attend = [], attention._attend_rows
+
+    def record(module, query, key, value, *rest):
+        seen.append((query.dtype, key.dtype, value.dtype, torch.is_autocast_enabled("cpu")))
+        return attend(module, query, key, value, *rest)
+
+    monkeypatch.setattr(attention, "_attend_rows", record)
+    gradient(model, every_kind(), precision="bf16")
+    assert set(seen) == {(torch.float32, torch.float32, torch.float32, False)}
 
 
 def test_a_loss_that_is_not_finite_stops_before_any_gradient():

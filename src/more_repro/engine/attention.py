@@ -114,11 +114,12 @@ def _attend(
         raise _KeysAndValues(key, value)
     if call.keys is not None and call.values is not None:
         key, value = call.keys, call.values
-    if query.device.type == "cpu" and query.dtype in (torch.bfloat16, torch.float16):
-        # In 16 bits the CPU's attention kernel takes three times as long on the way back, and rounds more.
+    if query.device.type == "cpu" and value.dtype in (torch.bfloat16, torch.float16):
+        # In 16 bits the CPU's attention kernel takes three times as long on the way back, and rounds more. Values tell:
+        # under autocast, queries and keys come out of the rotary embedding in fp32.
         with torch.autocast("cpu", enabled=False):
             states, _ = _attend_rows(module, query.float(), key.float(), value.float(), call, scaling)
-        return states.to(query.dtype), None
+        return states.to(value.dtype), None
     return _attend_rows(module, query, key, value, call, scaling)
 
 

@@ -181,6 +181,23 @@ def test_shared_prompts_are_counted_over_all_pairs_even_where_words_are_not():
     assert found["a", "b", "prompt_overlap"][3] == 60
 
 
+def test_pairs_that_two_sources_compare_are_found_with_their_conflict():
+    a = [("p", "x", "y"), ("p", "x", "z"), ("q", "x", "y"), ("r", "u", "v"), ("s", "k", "l")]
+    b = [("p", "y", "x"), ("q", "x", "y"), ("r", "v", "u"), ("t", "k", "l"), ("p", "z", "y")]
+    compared = {
+        name: overlap.comparisons(frame_of(*rows)) for name, rows in (("a", a), ("b", b), ("c", [("p", "x", "w")]))
+    }
+    found = {line[:3]: line[3:] for line in overlap.shared_comparisons(compared, 0.95)}
+    assert (found["a", "b", "shared_pairs"][0], found["a", "b", "shared_pairs"][3]) == (0.6, 5)
+    share, low, high, n = found["a", "b", "shared_opposed"]
+    assert (share, n) == (pytest.approx(2 / 3), 3)
+    assert low < share < high
+    assert found["b", "a", "shared_opposed"] == pytest.approx(found["a", "b", "shared_opposed"])
+    assert found["a", "c", "shared_pairs"][0] == 0
+    assert np.isnan(found["a", "c", "shared_opposed"][0])
+    assert found["a", "c", "shared_opposed"][3] == 0
+
+
 def test_the_overlap_of_words_is_of_words_that_occur():
     """Each prompt has a word of its own, so two halves of one source share just the one that all have."""
     found = lines_of(s=frequent_of(*((f"p{n}", f"own{n}", "both") for n in range(40))))

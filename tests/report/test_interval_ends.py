@@ -36,6 +36,19 @@ def test_the_interval_of_each_median_is_drawn():
     assert dark == [(27.0, 35.0)] * 3
 
 
+def test_pairs_that_two_sources_compare_stand_beside_the_estimates():
+    columns = ["source_a", "source_b", "measure", "estimate", "low", "high", "n"]
+    both = [(a, b) for a in "ab" for b in "ab"]
+    rows = [(a, b, m, 0.6, 0.5, 0.7, 9) for a, b in both for m in ("agreement", "conflict")]
+    seen = [("a", "b", "shared_opposed", 0.9, 0.75, 1.0, 4), ("b", "a", "shared_opposed", np.nan, np.nan, np.nan, 0)]
+    found = []
+    for extra in ([], seen):
+        figure = diversity_figures.choices(pd.DataFrame(rows + extra, columns=columns))
+        squares = [[line for line in axis.lines if line.get_marker() == "s"] for axis in figure.axes]
+        found.append([[round(float(line.get_xdata()[0]), 3) for line in panel] for panel in squares])
+    assert found == [[[], []], [[0.1], [0.9]]]
+
+
 def test_the_share_of_prompts_of_several_turns_is_drawn_with_its_interval():
     columns = ["source", "statistic", "estimate", "low", "high", "n", "n_prompts"]
     rows = [

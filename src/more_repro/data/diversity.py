@@ -18,7 +18,7 @@ from more_repro.data.intervals import Codes, Interval
 from more_repro.data.lengths import source_statistics
 from more_repro.data.linear import LinearModel
 from more_repro.data.log_odds import word_log_odds
-from more_repro.data.overlap import Frequent, Line
+from more_repro.data.overlap import Comparisons, Frequent, Line
 from more_repro.data.resampling import Keys
 from more_repro.data.told_apart import Sample
 from more_repro.data.words import Texts
@@ -59,6 +59,7 @@ class _Read:
     train: Texts
     test: Texts
     frequent: Frequent
+    compared: Comparisons
     sample: Sample
     truth: list[Line]
 
@@ -131,14 +132,14 @@ def _count(job: _Reading) -> _Read:
     pairs = tables.read(job.train, "pairs")
     sample = told_apart.draw_sample(job.source, pairs, _MOST_TEXTS, seed)
     texts = words.count_words(job.source, pairs)
-    prompts = texts.keys
+    prompts, compared = texts.keys, overlap.comparisons(pairs)
     del pairs
     own = {"source_statistics": source_statistics(texts, stats.confidence)}
     texts = words.sample(texts, _MOST_PAIRS, seed)
     draws = min(stats.null_draws, _MOST_NULL_DRAWS)
     own["word_divergence"] = word_divergence(texts, draws, seed, stats.confidence)
     own["word_log_odds"] = word_log_odds(texts, stats.confidence)
-    return _Read(own, texts, test, overlap.frequent_words(texts, prompts, seed), sample, truth)
+    return _Read(own, texts, test, overlap.frequent_words(texts, prompts, seed), compared, sample, truth)
 
 
 def _truth(job: _Reading, pairs: pd.DataFrame) -> list[Line]:
@@ -165,6 +166,7 @@ def _compare(stats: Stats, read: Mapping[str, _Read], pool: bool) -> tuple[pd.Da
     told = [each for each in done if not isinstance(each, LinearModel)]
     lines = [
         *overlap.overlaps({name: each.frequent for name, each in read.items()}, stats.confidence),
+        *overlap.shared_comparisons({name: each.compared for name, each in read.items()}, stats.confidence),
         *_told_apart(telling, told),
         *similarity.directions(models, test, n_pairs, stats.confidence),
         *similarity.choices(models, test, prompts, stats.confidence),

@@ -1,14 +1,15 @@
-"""What texts sources share: the same prompts, and the same frequent words."""
+"""What sources share: the same prompts, the same comparisons, and the same frequent words."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from more_repro.data import resampling
-from more_repro.data.intervals import Interval, clustered_share, normal, plain
+from more_repro.data.intervals import Codes, Interval, clustered_share, normal, plain
 from more_repro.data.resampling import Keys
 from more_repro.data.words import Texts, per_prompt
 
@@ -93,6 +94,46 @@ def _jaccards(a: NDArray, b: NDArray) -> NDArray[np.float64]:
             either = len(first) + len(second) - shared
             found[split, half] = shared / either if either else np.nan
     return np.asarray(found.mean(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """What n pairs compare, whichever side was chosen: a key (n,), and which side it was.
+
+    turned: whether the chosen response is the one of larger hash (n,). prompts: the number of each pair's prompt (n,).
+    """
+
+    keys: Keys
+    turned: resampling.Flags
+    prompts: Codes
+
+
+def comparisons(pairs: pd.DataFrame) -> Comparisons:
+    """Comparisons of a table `pairs`, exact up to 64-bit hashes."""
+    chosen, rejected = (pd.util.hash_array(pairs[side].to_numpy(dtype=object)) for side in ("chosen", "rejected"))
+    codes, prompt_ids = pd.factorize(pairs["prompt_id"])
+    factors = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9))  # odd: a side moves every higher bit
+    lower, upper = (np.asarray(pick(chosen, rejected), dtype=np.uint64) for pick in (np.minimum, np.maximum))
+    both: Keys = lower * factors[0] + upper * factors[1]
+    keys = resampling.prompt_keys(prompt_ids)[codes] ^ (both ^ (both >> np.uint64(31)))
+    return Comparisons(keys, chosen > rejected, codes.astype(np.int64))
+
+
+def shared_comparisons(found: Mapping[str, Comparisons], confidence: float) -> Iterator[Line]:
+    """Lines shared_pairs and shared_opposed of table `source_similarity`, for two different sources.
+
+    shared_pairs: share of a's pairs whose prompt and two responses b compares too. shared_opposed: of these, the share
+    in which the other response is chosen: conflict that is seen, not estimated; NaN where no pair is shared.
+    """
+    for a, b in product(found, found):
+        if a == b:
+            continue
+        _, mine, theirs = np.intersect1d(found[a].keys, found[b].keys, return_indices=True)
+        held = np.zeros(len(found[a].keys))
+        held[mine] = 1.0
+        yield (a, b, "shared_pairs", *clustered_share(held, found[a].prompts, confidence), len(held))
+        opposed = (found[a].turned[mine] != found[b].turned[theirs]).astype(np.float64)
+        yield (a, b, "shared_opposed", *clustered_share(opposed, found[a].prompts[mine], confidence), len(mine))
 
 
 def _common(frequent: Mapping[str, Frequent]) -> dict[str, tuple[NDArray, NDArray]]:

@@ -177,7 +177,8 @@ def directions(table: pd.DataFrame) -> Figure:
 def choices(table: pd.DataFrame) -> Figure:
     """How often linear models of two sources order the pairs of the first alike, and how often surely opposite.
 
-    Diamonds: the same of the true utilities, where the world knows them.
+    Diamonds: the same of the true utilities, where the world knows them. Squares: training pairs that both sources
+    compare, where there are any.
     """
     need(table[table["measure"] == "agreement"], "no linear models of two sources")
     panels = {"agreement": "order a pair alike", "conflict": "opposite, of pairs that both order surely"}
@@ -185,12 +186,16 @@ def choices(table: pd.DataFrame) -> Figure:
     pairs = [(a, b) for a in sources for b in (a, *(s for s in sources if s != a))]
     figure, axes = style.grid(2, 2, 0.19 * len(pairs) + 0.5, sharey=True)
     known = set(table["measure"])
+    seen = table[(table["measure"] == "shared_opposed") & table["estimate"].notna()].to_dict("records")
+    shared = {(r["source_a"], r["source_b"]): r for r in seen}
     for axis, (measure, title) in zip(axes, panels.items(), strict=True):
         for kind, marker, colour in ((measure, "o", _BLUE), (f"true_{measure}", "D", _ORANGE)):
             found = table[table["measure"] == kind].to_dict("records")
             rows = {(r["source_a"], r["source_b"]): r for r in found}
             for place, pair in enumerate(pairs):
                 _dot(axis, -place, rows.get(pair), marker, colour, 4.2)
+        for place, pair in enumerate(pairs):
+            _dot(axis, -place, _seen(shared.get(pair), measure), "s", style.INK, 4.2)
         for group in range(0, len(sources), 2):
             axis.axhspan(
                 0.5 - group * len(sources), 0.5 - (group + 1) * len(sources), color=style.BAND, alpha=0.25, linewidth=0
@@ -203,10 +208,18 @@ def choices(table: pd.DataFrame) -> Figure:
     labels = {"linear models of words": ("o", _BLUE)} | (
         {"true utilities": ("D", _ORANGE)} if "true_agreement" in known else {}
     )
+    labels |= {"training pairs that both sources compare": ("s", style.INK)} if shared else {}
     style.legend_below(
         figure, [Line2D([], [], marker=m, color=c, linestyle="", label=label) for label, (m, c) in labels.items()]
     )
     return figure
+
+
+def _seen(row: dict | None, measure: str) -> dict | None:
+    """The share of shared pairs that are opposed, as the panel of `measure` counts."""
+    if row is None or measure == "conflict":
+        return row
+    return {"estimate": 1 - row["estimate"], "low": 1 - row["high"], "high": 1 - row["low"]}
 
 
 def _dot(axis: Axes, y: float, row: dict | None, marker: str, colour: str, size: float = 5.0) -> None:

@@ -136,7 +136,8 @@ def test_a_token_without_probability_is_never_drawn():
     drawn = decoding.choose(logits, 1.0, uniforms)
     assert torch.isfinite(logits.gather(1, drawn[:, None])).all()
     exact = torch.softmax(logits.double(), dim=1).cumsum(1)
-    assert ((exact <= uniforms[:, None]).sum(1) == drawn).float().mean() > 0.999
+    # The last numbers before 1 fall among tokens whose mass is below the rounding of the sum.
+    assert ((exact <= uniforms[:, None]).sum(1) == drawn)[uniforms < 1 - 1e-9].all()
 
 
 @pytest.mark.parametrize("architecture", ["gpt_neox", "llama"])

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from more_repro.nb.inputs import write_inputs
+from more_repro.alignment.judges.endpoint import BASE_URL, KEY, MODEL
+from more_repro.nb.inputs import write_inputs, write_judge
 from more_repro.params import Params, load_params
 from more_repro.paths import Paths
 
@@ -97,3 +98,36 @@ def test_a_file_of_the_same_size_and_date_but_other_content_is_read_afresh(root:
     assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
     assert "Running stage 'look'" in repro("repro")
     assert (tmp_path / "seen.json").read_text() == "two"
+
+
+def judged_by(params: Params, **changes: str) -> Params:
+    return params.model_copy(update={"judge": params.judge.model_copy(update=changes)})
+
+
+def test_a_judge_without_settings_of_its_own_is_named_by_its_kind(root: Path, tmp_path: Path) -> None:
+    paths = Paths("small", tmp_path)
+    assert write_judge(load_params(root / "params" / "small.yaml"), paths) == {"kind": "oracle"}
+    assert json.loads(paths.judge.read_text()) == {"kind": "oracle"}
+
+
+def test_a_chat_judge_is_named_by_model_and_address_and_never_by_its_key(
+    own: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, params = Paths("own", tmp_path), judged_by(own, kind="chat")
+    for name in (BASE_URL, MODEL, KEY):
+        monkeypatch.delenv(name, raising=False)
+    assert write_judge(params, paths) == {"kind": "chat", "model": "", "base_url": ""}
+    monkeypatch.setenv(BASE_URL, "https://me:hidden-1@host:8000/v1/?key=hidden-2")
+    monkeypatch.setenv(MODEL, "judge-7b")
+    monkeypatch.setenv(KEY, "hidden-3")
+    assert write_judge(params, paths) == {"kind": "chat", "model": "judge-7b", "base_url": "https://host:8000/v1"}
+    assert "hidden" not in paths.judge.read_text()
+
+
+def test_a_replayed_judge_is_named_by_what_its_file_holds(own: Params, tmp_path: Path) -> None:
+    paths = Paths("own", tmp_path)
+    (tmp_path / "own" / "replies.jsonl").write_text("text")
+    named = write_judge(judged_by(own, kind="replay", replay="replies.jsonl"), paths)
+    assert named == {"kind": "replay", "sha256": hashlib.sha256(b"text").hexdigest()}
+    for name in ("none.jsonl", "../replies.jsonl", "a\0b"):
+        assert write_judge(judged_by(own, kind="replay", replay=name), paths)["sha256"] == ""

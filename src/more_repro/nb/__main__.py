@@ -25,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
     digest.add_argument("notebooks", type=Path, nargs="+")
     digest.add_argument("--out-dir", type=Path, required=True)
     commands.add_parser("prune", help="delete outputs of bases and schemes that the params no longer ask for")
-    commands.add_parser("inputs", help="write the digests of the local files that the params name")
+    commands.add_parser(
+        "inputs", help="write the digests of the local files that the params name, and the judge's name"
+    )
     deps = commands.add_parser("deps", help="hold the deps of dvc.yaml to the imports of the notebooks")
     deps.add_argument("--write", action="store_true", help="edit dvc.yaml")
     normalise = commands.add_parser("normalise", help="bring notebooks into the form that git holds")
@@ -86,12 +88,13 @@ def _prune(chosen: argparse.Namespace) -> int:
 
 
 def _inputs(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.inputs import write_inputs
+    from more_repro.nb.inputs import write_inputs, write_judge
     from more_repro.params import load_params
     from more_repro.paths import Paths
 
     params = load_params()
     write_inputs(params, Paths(params.profile))
+    write_judge(params, Paths(params.profile))
     return 0
 
 

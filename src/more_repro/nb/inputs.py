@@ -1,4 +1,4 @@
-"""Digests of the local files that the params name, so that ingest depends on what they hold.
+"""Digests of the local files that the params name, so that ingest depends on what they hold; the judge's name likewise.
 
 DVC takes a file of the same size, date and inode for the same file. This stage reads the files whenever the pipeline
 runs; where nothing changed it writes the same bytes, and nothing else runs.
@@ -6,6 +6,7 @@ runs; where nothing changed it writes the same bytes, and nothing else runs.
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from more_repro.params import Params
@@ -25,9 +26,40 @@ def write_inputs(params: Params, paths: Paths) -> dict[str, str]:
                 if path is not None and path not in seen:
                     seen[path] = _sha256(path)
                 digests[f"{name}.{split}"] = "" if path is None else seen[path]
-    paths.inputs.parent.mkdir(parents=True, exist_ok=True)
-    paths.inputs.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+    _write(paths.inputs, digests)
     return digests
+
+
+def write_judge(params: Params, paths: Paths) -> dict[str, str]:
+    """Write and return what names the judge: its kind; of `chat` model and address, of `replay` the file's sha256.
+
+    "" stands for what is not set or not there: the stage judging says so. No key, user, password or query is written.
+    """
+    from more_repro.alignment.judges.endpoint import BASE_URL, MODEL, public_url
+
+    kind = params.judge.kind
+    named: dict[str, str] = {"kind": kind}
+    if kind == "chat":
+        named |= {"model": os.environ.get(MODEL, "").strip(), "base_url": public_url(os.environ.get(BASE_URL, ""))}
+    elif kind == "replay":
+        named["sha256"] = _replay_sha256(params)
+    _write(paths.judge, named)
+    return named
+
+
+def _write(path: Path, named: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(named, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _replay_sha256(params: Params) -> str:
+    from more_repro.alignment.judges.errors import JudgeError
+    from more_repro.alignment.judges.replay import replay_path
+
+    try:
+        return _sha256(replay_path(params.data.folder, params.judge.replay or ""))
+    except JudgeError:  # the stage judging says what is wrong
+        return ""
 
 
 def _found(folder: str, file: str, source: str, split: str) -> Path | None:

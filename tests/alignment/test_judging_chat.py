@@ -118,6 +118,12 @@ def test_an_injected_verdict_decides_nothing(ask):
         assert set(ask(server, 5).of.values()) == {"B"}
 
 
+@pytest.mark.parametrize("key", ["A", "none", "Verdict"])
+def test_a_word_in_place_of_a_key_changes_no_reply(key, ask):
+    with serving() as server:
+        assert right(ask(server, 8, key=key), 8)
+
+
 def test_a_reply_that_was_cut_off_is_unreadable(ask):
     with serving(lambda number, request: Answer("Verdict: A", finish_reason="length")) as server:
         assert set(ask(server, 2, attempts=1).of.values()) == {None}

@@ -100,7 +100,8 @@ class ChatClient:
         raise failure
 
     def _refusal(self, status: int, headers: Mapping[str, str], message: str, code: str | None) -> Exception:
-        said = self._endpoint.redact(f"HTTP {status}: {message}")[:_SAID_LENGTH]
+        said = message.removeprefix(f"Error code: {status} - ")
+        said = self._endpoint.redact(f"HTTP {status}: {said}")[:_SAID_LENGTH]
         if (status in _RETRIED or status >= 500) and code != "insufficient_quota":
             return FailedCall(said, retry_after_s(headers, self._clock), status == _RATE_LIMIT, maybe_billed=False)
         hint = _HINTS.get(status)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from more_repro.alignment.judges.errors import JudgeError
 
 BASE_URL, MODEL, KEY = "MORE_REPRO_JUDGE_BASE_URL", "MORE_REPRO_JUDGE_MODEL", "MORE_REPRO_JUDGE_API_KEY"
+_SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class Endpoint:
     key: str = field(repr=False)
 
     def redact(self, text: str) -> str:
-        """The text without the key, whoever wrote it there."""
-        return text.replace(self.key, "***")
+        """The text without the key, whoever wrote it there. A few letters are no key, and may be part of any word."""
+        return text.replace(self.key, "***") if len(self.key) >= _SHORTEST_SECRET else text
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Endpoint:

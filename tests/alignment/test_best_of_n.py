@@ -91,6 +91,37 @@ def test_random_choice_is_seeded_and_uniform():
     assert first[list(MODEL_KEY)].drop_duplicates().values.tolist() == [["none", "none", "random_choice", "none", 0]]
 
 
+def test_worst_choice_is_the_lowest_reward_of_the_first_aligned_model(params):
+    samples = table_of_samples(3, 3)
+    own = {"base": params.align.policy, "regime": params.report.regime, "scheme": params.align.schemes[0]}
+    mine = table_of_rewards(samples, [3, 1, 2, 1, 1, 2, 5, 6, 4], **own, seed=params.seeds[0])
+    others = [
+        table_of_rewards(samples, range(9), **own, seed=params.seeds[0] + 7),
+        table_of_rewards(samples, range(9), **own | {"regime": "another"}, seed=params.seeds[0]),
+        table_of_rewards(samples, range(9), **own | {"base": "another"}, seed=params.seeds[0]),
+    ]
+    picks = best_of_n.worst_choice(params, pd.concat([*others, mine], ignore_index=True), samples)
+    assert picks["number"].tolist() == [1, 0, 2]  # of equal rewards the lowest number
+    assert picks["reward"].tolist() == [1, 1, 4]
+    assert picks[["policy", *MODEL_KEY]].drop_duplicates().to_numpy().tolist() == [
+        ["worst_choice", "none", "none", "worst_choice", "none", 0]
+    ]
+    rescaled = mine.assign(reward=7 * mine["reward"] - 100)
+    assert best_of_n.worst_choice(params, rescaled, samples)["number"].tolist() == [1, 0, 2]
+    with pytest.raises(ValueError, match="whose worst choices are a control"):
+        best_of_n.worst_choice(params, pd.concat(others), samples)
+
+
+def test_every_reward_model_and_control_has_picks(params):
+    samples = table_of_samples(2, 3)
+    own = {"base": params.align.policy, "regime": params.report.regime, "scheme": params.align.schemes[0]}
+    rewards = table_of_rewards(samples, range(6), **own, seed=params.seeds[0])
+    picks = best_of_n.pick_all(params, rewards, samples)
+    assert picks["policy"].unique().tolist()[1:] == ["random_choice", "worst_choice", "oracle_choice"]
+    held_out = params.model_copy(update={"judge": params.judge.model_copy(update={"kind": "chat"})})
+    assert "oracle_choice" not in set(best_of_n.pick_all(held_out, rewards, samples)["policy"])
+
+
 def test_oracle_choice_has_the_highest_utility_of_each_prompt(study):
     samples = study.samples.assign(utility=oracle.scores(study.samples))
     picks = best_of_n.oracle_choice(study.samples).merge(samples, on=["prompt_id", "number"])

@@ -1,4 +1,4 @@
-"""Best-of-n: which sample each reward model picks, and two references that need no reward model."""
+"""Best-of-n: which sample each reward model picks, and the controls that bound what a choice can do."""
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,11 @@ from more_repro.params import Params
 from more_repro.records import MODEL_KEY, RewardModelId
 
 _KEY = list(MODEL_KEY)
-RANDOM_CHOICE, ORACLE_CHOICE = "random_choice", "oracle_choice"
+RANDOM_CHOICE, ORACLE_CHOICE, WORST_CHOICE = "random_choice", "oracle_choice", "worst_choice"
 
 
 def reference_key(policy: str) -> dict[str, str | int]:
-    """Key columns of a policy that no reward model made."""
+    """Key columns of a policy that is a reference, not the choice of one reward model among others."""
     return {"policy": policy, "base": "none", "regime": "none", "scheme": policy, "trained_on": "none", "seed": 0}
 
 
@@ -42,11 +42,35 @@ def pick(rewards: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def pick_all(params: Params, rewards: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """The picks of every reward model, of chance, and, where the shared utility is known, of the oracle."""
+    """The picks of every reward model, of chance, the worst of one model, and, where the utility is known, the best."""
     parts = [pick(rewards, samples), random_choice(samples, params.data.seed)]
+    if len(rewards):
+        parts.append(worst_choice(params, rewards, samples))
     if params.judge.kind == "oracle":
         parts.append(oracle_choice(samples))
     return tables.check(pd.concat(parts, ignore_index=True), "picks")
+
+
+def worst_choice(params: Params, rewards: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+    """The sample of LOWEST reward, ties to the lowest number: the table "picks", policy "worst_choice".
+
+    The reward model is one alone: the first of align.schemes, of the policy's base, report.regime and the first seed.
+    A policy tuned on these must lose to every other: if it does not, the way from rewards to win rates is broken.
+    Raises ValueError where `rewards` has no such model.
+    """
+    scheme = params.align.schemes[0]
+    # `raw` has no regime, the length rule no base either.
+    mine = rewards["scheme"].eq(scheme) & rewards["base"].isin((params.align.policy, "none"))
+    mine &= rewards["regime"].isin((params.report.regime, "none"))
+    seed = 0 if scheme == "length" else params.seeds[0]
+    own = rewards[mine & rewards["seed"].eq(seed)]
+    if own.empty:
+        raise ValueError(
+            f"no rewards of {params.align.policy}/{params.report.regime}/{scheme}/seed{seed}, the model whose worst "
+            "choices are a control"
+        )
+    picks = pick(own.assign(reward=-own["reward"]), samples)
+    return tables.check(picks.assign(reward=-picks["reward"], **reference_key(WORST_CHOICE)), "picks")
 
 
 def random_choice(samples: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -106,7 +106,7 @@ SCHEMAS: dict[str, Schema] = {
     "picks": {**_POLICY, "prompt_id": "str", "source": "str", "number": "int", "reward": "float?"},
     "responses": {**_POLICY, "prompt_id": "str", "source": "str", "prompt": "str", "response": "str",
                   "n_tokens": "int", "finished": "bool", "settings": "str"},
-    # mean_perplexity: mean over texts of each one's own; n_long: texts read in more than one window
+    # mean_perplexity: mean over texts of each one's own; n_long: texts longer than a window, read by stride
     "perplexity": {**_POLICY, "source": "str", "perplexity": "float", "perplexity_low": "float",
                    "perplexity_high": "float", "mean_perplexity": "float", "median_perplexity": "float",
                    "n_texts": "int", "n_tokens": "int", "n_long": "int", "n_outliers": "int"},
@@ -123,7 +123,7 @@ SCHEMAS: dict[str, Schema] = {
     "verdicts": {**_POLICY, "opponent": "str", "prompt_id": "str", "source": "str", "verdict": "str",
                  "first": "str", "second": "str", "score": "float?", "opponent_score": "float?"},
     "judge_statistics": {"source": "str", "statistic": "str", **_INTERVAL, "n": "int"},
-    # request: digest of all that was sent; what makes a run repeatable from a file, without a call
+    # request: digest of the messages sent; what makes a run repeatable from a file, without a call
     "judge_replies": {"request": "str", "reply": "str"},
     "ranking": {**_POLICY, "source": "str", "strength": "float", "strength_low": "float", "strength_high": "float",
                 "rank": "int", "rank_low": "int", "rank_high": "int", "n_opponents": "int", "n_prompts": "int"},

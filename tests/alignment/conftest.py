@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.alignment import best_of_n, rjs, sampling
+from more_repro.alignment import best_of_n, instructions, rjs, sampling
 from more_repro.alignment.judges import oracle
 from more_repro.lm import bases
 from more_repro.params import Params, load_params
@@ -66,6 +66,7 @@ def params(root):
 def study(params, tmp_path_factory):
     paths = Paths("tiny", tmp_path_factory.mktemp("study"))
     make_inputs(params, paths)
+    instructions.make_policy(params, paths)
     samples = sampling.sample_policy(params, paths)
     picks = pd.concat(
         [
@@ -82,3 +83,8 @@ def study(params, tmp_path_factory):
 @pytest.fixture(scope="session")
 def rewards_of():
     return noisy_rewards
+
+
+@pytest.fixture(scope="session")
+def inputs_of():
+    return make_inputs

@@ -6,13 +6,19 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.alignment import perplexity, policies, rjs, sampling
+from more_repro.alignment import perplexity, policies, rjs, sampling, texts
 from more_repro.lm import bases, causal, generation
 from more_repro.lm.encoding import encode_examples
 from more_repro.params import Stats
 from more_repro.records import prompt_from_json
 
+KEYS = [{"policy": "p", "base": "b", "regime": "r", "scheme": "s", "trained_on": "m", "seed": 0}]
 STATS = Stats(seed=0, bins=10, null_draws=10, bootstrap_draws=400, permutation_draws=10, confidence=0.95)
+
+
+def facts(sources, prompts=None, long=False):
+    names = prompts or [f"p{number}" for number in range(len(sources))]
+    return pd.DataFrame({"source": sources, "prompt_id": names, "long": long})
 
 
 def one_by_one(function, jobs, label, preload=()):
@@ -30,7 +36,7 @@ def test_every_policy_answers_every_test_prompt_once(study):
 
 
 def test_untuned_policy_is_the_base(study):
-    base = study.paths.base(study.params.align.policy)
+    base = study.paths.policy
     model, tokenizer = bases.load_causal_lm(base), bases.load_tokenizer(base)
     rows = study.responses[study.responses["policy"] == "untuned"]
     align = study.params.align
@@ -92,9 +98,10 @@ def test_fingerprint_follows_settings_base_and_picks(study):
     exam = rjs._exam(study.params, study.paths, prompts, rjs._read_pairs(study.params, study.paths, "test"))
     digest = policies.exam_digest(exam)
     assert digest == policies.exam_digest(exam)
-    assert digest != policies.exam_digest(replace(exam, sft_learning_rate=0.5))
+    assert digest != policies.exam_digest(replace(exam, sft=replace(exam.sft, learning_rate=0.5)))
+    assert digest == policies.exam_digest(replace(exam, sft=replace(exam.sft, checkpoint_steps=7)))
     assert digest != policies.exam_digest(replace(exam, prompts=exam.prompts[1:]))
-    text = policies.Text("[]", "a")
+    text = texts.Text("[]", "a")
     names = {policies.picks_digest(digest, picks) for picks in ((), (text,), (replace(text, finished=False),))}
     assert len(names) == 3
 
@@ -102,22 +109,24 @@ def test_fingerprint_follows_settings_base_and_picks(study):
 def test_unfinished_picks_do_not_teach_an_end(study):
     tokenizer = bases.load_tokenizer(study.paths.base("nano"))
     prompt, response = study.samples.loc[0, ["prompt", "response"]]
-    done, cut = policies._examples(
-        tokenizer, (policies.Text(prompt, response), policies.Text(prompt, response, False)), 64
-    )
+    done, cut = texts.to_examples(tokenizer, (texts.Text(prompt, response), texts.Text(prompt, response, False)), 64)
     assert done.ids == [*cut.ids, tokenizer.eos_token_id]
     assert done.n_prompt_tokens == cut.n_prompt_tokens
 
 
 def test_results_are_written_whole_and_read_back_exactly(tmp_path):
     result = policies.PolicyResult(
-        (generation.Generated("a “b”", 3, True),), np.array([0.1 + 0.2, 1e-17]), np.array([1, 2])
+        (generation.Generated("a “b”", 3, True),),
+        np.array([0.1 + 0.2, 1e-17]),
+        np.array([1, 2]),
+        np.array([False, True]),
     )
     policies._write(tmp_path / "r.json", result)
     back = policies.read_result(tmp_path / "r.json")
     assert back.responses == result.responses
     assert back.nats.tolist() == result.nats.tolist()
     assert back.n_tokens.tolist() == [1, 2]
+    assert back.long.tolist() == [False, True]
     assert [file.name for file in tmp_path.iterdir()] == ["r.json"]
     json.loads((tmp_path / "r.json").read_text())
 
@@ -133,11 +142,14 @@ def test_picks_that_miss_a_prompt_are_refused_with_the_policys_name(study):
 def test_perplexity_weighs_tokens_counts_outliers_and_keeps_them():
     nats = np.array([[2.0, 3.0, 20.0, 0.0]])
     tokens = np.array([[2, 1, 2, 1]])
-    keys = [{"policy": "p", "base": "b", "regime": "r", "scheme": "s", "trained_on": "m", "seed": 0}]
-    table = perplexity.perplexity_table(keys, ["a", "a", "a", "b"], nats, tokens, STATS).set_index("source")
+    table = perplexity.perplexity_table(
+        KEYS, facts(["a", "a", "a", "b"], long=[False, True, True, False]), nats, tokens, STATS
+    ).set_index("source")
     assert table.loc["a", "perplexity"] == pytest.approx(np.exp(25 / 5))
     assert table.loc["a", "median_perplexity"] == pytest.approx(np.exp(3))
+    assert table.loc["a", "mean_perplexity"] == pytest.approx(np.exp([1, 3, 10]).mean())
     assert table["n_outliers"].tolist() == [1, 0]
+    assert table["n_long"].tolist() == [2, 0]
     assert table.loc["a", "perplexity_low"] == pytest.approx(np.exp(1.0))
     assert table.loc["b", ["perplexity", "perplexity_low", "perplexity_high"]].tolist() == [1, 1, 1]
 
@@ -146,11 +158,52 @@ def test_perplexity_interval_matches_the_delta_method():
     rng = np.random.default_rng(0)
     tokens = rng.integers(5, 15, (1, 500))
     nats = tokens * rng.normal(1.5, 0.4, (1, 500))
-    keys = [{"policy": "p", "base": "b", "regime": "r", "scheme": "s", "trained_on": "m", "seed": 0}]
     row = perplexity.perplexity_table(
-        keys, ["a"] * 500, nats, tokens, STATS.model_copy(update={"bootstrap_draws": 4000})
+        KEYS, facts(["a"] * 500), nats, tokens, STATS.model_copy(update={"bootstrap_draws": 4000})
     )
     mean = nats.sum() / tokens.sum()
     error = np.std(nats - mean * tokens) / tokens.mean() / np.sqrt(500)
     width = np.log(row["perplexity_high"] / row["perplexity_low"]).iloc[0]
     assert width == pytest.approx(2 * 1.96 * error, rel=0.08)
+
+
+def test_perplexity_interval_keeps_the_texts_of_a_prompt_together():
+    """Each text twice under one prompt is no more evidence than each text once."""
+    rng = np.random.default_rng(0)
+    nats, tokens = rng.normal(15, 4, (1, 60)), np.full((1, 60), 10)
+    once = perplexity.perplexity_table(KEYS, facts(["a"] * 60), nats, tokens, STATS)
+    names = [f"p{number}" for number in range(60)] * 2
+    twice = perplexity.perplexity_table(KEYS, facts(["a"] * 120, names), np.tile(nats, 2), np.tile(tokens, 2), STATS)
+    columns = ["perplexity", "perplexity_low", "perplexity_high"]
+    np.testing.assert_allclose(once[columns], twice[columns], rtol=1e-12)
+
+
+def test_responses_say_what_they_were_drawn_with(study):
+    rows = study.responses.drop_duplicates("policy").set_index("policy")["settings"].map(json.loads)
+    assert rows["untuned"]["fine_tuning"] is None
+    assert rows["untuned"]["temperature"] == study.params.align.temperature
+    assert rows["sft"]["fine_tuning"]["learning_rate"] == study.params.align.sft.learning_rate
+    assert rows["sft"]["policy"] == rows["untuned"]["policy"]
+    assert rows["sft"]["fine_tuning"]["texts"] != rows["oracle_choice"]["fine_tuning"]["texts"]
+
+
+def test_a_killed_fine_tuning_goes_on_to_the_same_answers(study, tmp_path, monkeypatch):
+    prompts = sampling.test_prompts(study.params, study.paths).head(4)
+    truth = rjs._read_pairs(study.params, study.paths, "test").head(4)
+    exam = rjs._exam(study.params, study.paths, prompts, truth)
+    exam = replace(exam, sft=replace(exam.sft, checkpoint_steps=1))
+    (*_, picks, _) = rjs._policies(study.params, study.paths, study.picks, study.samples)[1]
+    plain = policies.PolicyJob("p", exam, picks, str(tmp_path / "plain.json"))
+    policies.run_policy(plain)
+    killed = replace(plain, out=str(tmp_path / "killed.json"))
+    with monkeypatch.context() as patch:
+        patch.setattr(policies.generation, "generate", None)  # stops after the fine-tuning
+        with pytest.raises(TypeError):
+            policies.run_policy(killed)
+    assert (tmp_path / "killed.checkpoints" / "checkpoint-3").is_dir()
+    said = []
+    monkeypatch.setattr("more_repro.progress.say", said.append)
+    policies.run_policy(killed)
+    assert said == ["p: resumed after step 3"]
+    assert (tmp_path / "killed.json").read_bytes() == (tmp_path / "plain.json").read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["killed.json", "plain.json"]

@@ -4,6 +4,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from more_repro.lm import causal, encoding
 from more_repro.lm.encoding import Example
@@ -41,6 +43,42 @@ def test_nll_does_not_depend_on_batch_size_padding_or_order(model, examples):
     np.testing.assert_allclose(one_by_one, together, rtol=1e-6)
     back, _ = causal.negative_log_likelihood(model, examples[::-1], 300)
     np.testing.assert_allclose(one_by_one, back[::-1], rtol=1e-6)
+
+
+def test_a_window_that_covers_all_changes_nothing(model, examples):
+    plain, counts = causal.negative_log_likelihood(model, examples, 256)
+    longest = max(len(example.ids) for example in examples)
+    wide, wide_counts = causal.negative_log_likelihood(model, examples, 256, window=longest)
+    assert wide.tolist() == plain.tolist()
+    assert wide_counts.tolist() == counts.tolist()
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.integers(2, 20))
+def test_windows_predict_every_response_token_once_with_enough_before_it(n, n_prompt, size):
+    example = Example(list(range(n)), min(n_prompt, n))
+    predicted = []
+    for piece in causal.windows(example, size) if causal.n_targets(example) else []:
+        assert len(piece.ids) <= size
+        start = max(1, piece.n_prompt_tokens)
+        for place in range(start, len(piece.ids)):
+            token = piece.ids[place]  # ids are places in the whole
+            predicted.append(token)
+            assert place >= min(token, size - size // 2)
+    assert predicted == list(range(max(1, example.n_prompt_tokens), n))
+
+
+def test_windowed_nll_is_that_of_each_token_given_its_window(model):
+    example = Example([int(i) for i in np.random.default_rng(0).integers(2, 30, 23)], 5)
+    nats, counts = causal.negative_log_likelihood(model, [example], 64, window=8)
+    by_tokens = sum(by_hand(model, piece) for piece in causal.windows(example, 8))
+    assert counts.tolist() == [18]
+    assert nats[0] == pytest.approx(by_tokens, rel=1e-5)
+    assert nats[0] != pytest.approx(by_hand(model, example), rel=1e-5)
+
+
+def test_a_window_of_one_token_is_refused():
+    with pytest.raises(ValueError, match="found size 1"):
+        causal.windows(Example([1, 2, 3], 1), 1)
 
 
 def test_first_training_loss_is_the_mean_over_the_batchs_response_tokens(model, examples):
@@ -84,13 +122,13 @@ def test_same_seed_same_numbers_whatever_the_thread_count(base_dir, examples):
 
 
 def test_every_example_is_seen_once_in_a_pass():
-    order = causal._batches(10, 4, 5, np.random.default_rng(0))
+    order = causal.batch_order(10, 4, 5, np.random.default_rng(0))
     assert order.shape == (5, 4)
     assert sorted(order.flatten()[:10]) == sorted(order.flatten()[10:]) == list(range(10))
 
 
 def test_schedule_rises_then_falls_to_near_zero():
-    rates = [causal._schedule(step, 100, 0.05) for step in range(100)]
+    rates = [causal.cosine_share(step, 100, 0.05) for step in range(100)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[5] == 1.0
     assert all(a >= b for a, b in itertools.pairwise(rates[5:]))

@@ -1,6 +1,8 @@
 """RJS, rejection sampling then fine-tuning: one policy per reward model, with four references beside them."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +10,21 @@ import pandas as pd
 
 from more_repro import tables
 from more_repro.alignment.best_of_n import reference_key
+from more_repro.alignment.fine_tuning import FineTuning
 from more_repro.alignment.perplexity import perplexity_table
 from more_repro.alignment.policies import (
     Exam,
     PolicyJob,
     PolicyResult,
-    Text,
     exam_digest,
     picks_digest,
     read_result,
     run_policy,
 )
-from more_repro.alignment.sampling import generation_batch, test_prompts, token_budget
-from more_repro.params import Params
+from more_repro.alignment.sampling import generation_batch, generation_settings, test_prompts, token_budget
+from more_repro.alignment.texts import Text, texts_digest
+from more_repro.engine.lora import LoraSpec
+from more_repro.params import Params, Sft
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY
 from more_repro.workers import run_jobs
@@ -33,18 +37,23 @@ def align_policies(params: Params, paths: Paths, picks: pd.DataFrame, samples: p
     """Fine-tune a policy on each policy's picks, and let all answer: tables "responses" and "perplexity".
 
     Added to the policies of `picks`: "sft", tuned on the chosen responses to the same prompts, and "untuned".
-    Results lie under paths.scratch / "rjs", named by all that went into them, so a killed run goes on where it was.
+    Results lie under paths.scratch / "rjs", named by all that went into them, so a killed run goes on where it was,
+    and a killed fine-tuning from its newest checkpoint.
     Raises ValueError naming the policy whose picks are not one sample for each sampled prompt.
     """
     prompts = test_prompts(params, paths)
     truth = _read_pairs(params, paths, "test")
     exam = _exam(params, paths, prompts, truth)
     keys, texts = _policies(params, paths, picks, samples)
-    results = _run(exam, texts, paths.scratch / "rjs")
-    responses = [_responses(key, prompts, result) for key, result in zip(keys, results, strict=True)]
+    results = _run(exam, [str(key["policy"]) for key in keys], texts, paths.scratch / "rjs")
+    drawn_with = _settings(params, paths, exam, texts)
+    responses = [
+        _responses(key, prompts, result).assign(settings=settings)
+        for key, result, settings in zip(keys, results, drawn_with, strict=True)
+    ]
     perplexity = perplexity_table(
         keys,
-        truth["source"].tolist(),
+        truth[["source", "prompt_id"]].assign(long=results[0].long),
         np.stack([result.nats for result in results]),
         np.stack([result.n_tokens for result in results]),
         params.stats,
@@ -84,13 +93,33 @@ def _chosen(params: Params, paths: Paths, prompts: pd.DataFrame) -> tuple[Text, 
     return _texts(found.assign(response=found["chosen"], finished=True))
 
 
-def _run(exam: Exam, texts: list[tuple[Text, ...]], folder: Path) -> list[PolicyResult]:
+def fine_tuning(params: Params, sft: Sft) -> FineTuning:
+    """Params of a fine-tuning, as the trainer takes them."""
+    lora = None if sft.lora is None else LoraSpec(sft.lora.rank, sft.lora.alpha, sft.lora.targets)
+    return FineTuning(
+        sft.batch_size, sft.epochs, sft.learning_rate, sft.warmup_ratio, lora, sft.checkpoint_steps,
+        token_budget=token_budget(params), precision=params.rm.precision, seed=params.data.seed,
+    )  # fmt: skip
+
+
+def _settings(params: Params, paths: Paths, exam: Exam, texts: list[tuple[Text, ...]]) -> list[str]:
+    """JSON of what each policy's responses were drawn with. transformers draws them: such a policy has no files."""
+    align = params.align.model_copy(update={"sampler": "transformers"})
+    shared = json.loads(generation_settings(params.model_copy(update={"align": align}), paths))
+    names = ("batch_size", "epochs", "learning_rate", "warmup_ratio", "lora")
+    tuning = {name: value for name, value in asdict(exam.sft).items() if name in names}
+    return [
+        json.dumps({**shared, "fine_tuning": {**tuning, "texts": texts_digest(own)} if own else None}) for own in texts
+    ]
+
+
+def _run(exam: Exam, names: list[str], texts: list[tuple[Text, ...]], folder: Path) -> list[PolicyResult]:
     digest = exam_digest(exam)
     files = [folder / f"{picks_digest(digest, picked)}.json" for picked in texts]
     # One job per file: reward models that pick the same samples make the same policy.
     missing = {
-        str(file): PolicyJob(exam, picked, str(file))
-        for file, picked in zip(files, texts, strict=True)
+        str(file): PolicyJob(name, exam, picked, str(file))
+        for file, name, picked in zip(files, names, texts, strict=True)
         if not file.exists()
     }
     preload = ("torch", "transformers", "more_repro.alignment.policies")
@@ -99,22 +128,16 @@ def _run(exam: Exam, texts: list[tuple[Text, ...]], folder: Path) -> list[Policy
 
 
 def _exam(params: Params, paths: Paths, prompts: pd.DataFrame, truth: pd.DataFrame) -> Exam:
-    align, rm = params.align, params.rm
+    align = params.align
     return Exam(
-        base=str(paths.base(align.policy)),
+        base=str(paths.policy),
         prompts=tuple(prompts["prompt"]),
         texts=_texts(truth.assign(response=truth["chosen"], finished=True)),
-        sft_batch_size=align.sft.batch_size,
-        sft_epochs=align.sft.epochs,
-        sft_learning_rate=align.sft.learning_rate,
-        sft_warmup_ratio=align.sft.warmup_ratio,
+        sft=fine_tuning(params, align.sft),
         temperature=align.temperature,
         max_new_tokens=align.max_new_tokens,
         generation_batch=generation_batch(params),
-        max_length=rm.max_length,
-        token_budget=token_budget(params),
-        precision=rm.precision,
-        seed=params.data.seed,
+        max_length=params.rm.max_length,
     )
 
 

@@ -36,16 +36,16 @@ def train_causal_lm(
     is padded to its longest sequence, and cut into micro-batches of the same gradient only above `micro_batch_tokens`.
     An empty label trains without progress lines. Raises ValueError when no example has a token to predict.
     """
-    usable = [example for example in examples if _n_targets(example)]
+    usable = [example for example in examples if n_targets(example)]
     if not usable:
         raise ValueError(f"{label or 'training'}: none of {len(examples)} examples has a token after its prompt")
-    order = _batches(len(usable), batch_size, steps, np.random.default_rng(seed))
+    order = batch_order(len(usable), batch_size, steps, np.random.default_rng(seed))
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0, fused=True)
     progress, rows = Progress(label, steps) if label else None, []
     model.train()
     with pinned_threads():
         for step, batch in enumerate(order):
-            rate = learning_rate * _schedule(step, steps, warmup_ratio)
+            rate = learning_rate * cosine_share(step, steps, warmup_ratio)
             optimizer.param_groups[0]["lr"] = rate
             loss = _backward(model, [usable[number] for number in batch], micro_batch_tokens)
             torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
@@ -60,25 +60,47 @@ def train_causal_lm(
 
 @torch.no_grad()
 def negative_log_likelihood(
-    model: PreTrainedModel, examples: Sequence[Example], batch_tokens: int
+    model: PreTrainedModel, examples: Sequence[Example], batch_tokens: int, window: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Negative log likelihood of each example's tokens after its prompt (nats, float64), and their number.
 
     Both of shape (n,), in the examples' order; neither depends on `batch_tokens` but for rounding. An example without
-    a token to predict has 0 and 0.
+    a token to predict has 0 and 0. window: longer examples are read in pieces of so many tokens, see `windows`.
     """
     model.eval()
-    nats = np.zeros(len(examples))
-    counts = np.array([_n_targets(example) for example in examples], dtype=np.int64)
+    pieces = [windows(example, window) if window else [example] for example in examples]
+    flat = [piece for group in pieces for piece in group]
+    owner = np.repeat(np.arange(len(examples)), [len(group) for group in pieces])
+    piece_nats = np.zeros(len(flat))
     with pinned_threads():
-        for batch in _by_length(examples, batch_tokens):
-            losses, rows = _token_losses(model, [examples[number] for number in batch])
+        for batch in by_length(flat, batch_tokens):
+            losses, rows = token_losses(model, [flat[number] for number in batch])
             sums = torch.zeros(len(batch), dtype=torch.float64, device=rows.device)
-            nats[batch] = sums.index_add_(0, rows, losses.double()).cpu().numpy()
-    return nats, counts
+            piece_nats[batch] = sums.index_add_(0, rows, losses.double()).cpu().numpy()
+    nats = np.zeros(len(examples))
+    np.add.at(nats, owner, piece_nats)
+    return nats, np.array([n_targets(example) for example in examples], dtype=np.int64)
 
 
-def _token_losses(model: PreTrainedModel, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
+def windows(example: Example, size: int) -> list[Example]:
+    """An example as pieces of at most `size` tokens that together predict each token after its prompt exactly once.
+
+    A piece begins half a size after the one before and predicts what that one has not, so every token is read after at
+    least size - size // 2 others, or after all that stand before it. Pieces that predict nothing are left out; an
+    example that fits is its own piece. Raises ValueError for a size below 2.
+    """
+    if size < 2:
+        raise ValueError(f"a window holds a token and the one that it predicts, found size {size}")
+    stride, pieces, done = size // 2, [], max(1, example.n_prompt_tokens)
+    for begin in range(0, max(1, len(example.ids) - size + stride), stride):
+        piece = Example(example.ids[begin : begin + size], max(done - begin, 0))
+        if n_targets(piece):
+            pieces.append(piece)
+            done = begin + len(piece.ids)
+    return pieces or [example]
+
+
+def token_losses(model: PreTrainedModel, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """Loss of every predicted token of the batch (T,), and the row it stands in (T,)."""
     ids, targets = _pad(batch)
     device = next(model.parameters()).device
@@ -95,10 +117,10 @@ def _backward(model: PreTrainedModel, batch: list[Example], micro_batch_tokens: 
     """Add the gradient of the batch's mean token loss; return that loss."""
     longest = max(len(example.ids) for example in batch)
     whole = [list(range(len(batch)))]
-    parts = whole if longest * len(batch) <= micro_batch_tokens else _by_length(batch, micro_batch_tokens)
-    total, loss = sum(_n_targets(example) for example in batch), 0.0
+    parts = whole if longest * len(batch) <= micro_batch_tokens else by_length(batch, micro_batch_tokens)
+    total, loss = sum(n_targets(example) for example in batch), 0.0
     for part in parts:
-        losses, _ = _token_losses(model, [batch[number] for number in part])
+        losses, _ = token_losses(model, [batch[number] for number in part])
         part_loss = losses.sum() / total
         part_loss.backward()
         loss += float(part_loss.detach())
@@ -117,16 +139,17 @@ def _pad(batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(ids), torch.from_numpy(targets)
 
 
-def _n_targets(example: Example) -> int:
+def n_targets(example: Example) -> int:
+    """Tokens that are predicted: all after the prompt, but for the first of a sequence."""
     return max(0, len(example.ids) - max(1, example.n_prompt_tokens))
 
 
-def _by_length(examples: Sequence[Example], batch_tokens: int) -> list[list[int]]:
+def by_length(examples: Sequence[Example], batch_tokens: int) -> list[list[int]]:
     """Numbers of the examples that have a token to predict, like lengths together, padded size within the budget."""
     order = sorted(range(len(examples)), key=lambda number: (len(examples[number].ids), number))
     batches: list[list[int]] = []
     for number in order:
-        if not _n_targets(examples[number]):
+        if not n_targets(examples[number]):
             continue
         # Lengths rise, so the newest member is the longest.
         if batches and (len(batches[-1]) + 1) * len(examples[number].ids) <= batch_tokens:
@@ -136,14 +159,14 @@ def _by_length(examples: Sequence[Example], batch_tokens: int) -> list[list[int]
     return batches
 
 
-def _batches(n: int, batch_size: int, steps: int, rng: np.random.Generator) -> np.ndarray:
+def batch_order(n: int, batch_size: int, steps: int, rng: np.random.Generator) -> np.ndarray:
     """Numbers of shape (steps, batch_size): whole permutations of the n examples, one after the other."""
     passes = math.ceil(steps * batch_size / n)
     stream = np.concatenate([rng.permutation(n) for _ in range(passes)])
     return stream[: steps * batch_size].reshape(steps, batch_size)
 
 
-def _schedule(step: int, steps: int, warmup_ratio: float) -> float:
+def cosine_share(step: int, steps: int, warmup_ratio: float) -> float:
     """Share of the peak learning rate: a line up over the warm-up, then half a cosine down to zero."""
     warmup = round(steps * warmup_ratio)
     if step < warmup:

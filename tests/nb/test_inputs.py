@@ -39,6 +39,17 @@ def test_every_local_file_that_is_named_has_its_digest(own: Params, tmp_path: Pa
     assert paths.inputs.read_bytes() == before
 
 
+def test_a_local_file_of_instructions_has_its_digest(root: Path, own: Params, tmp_path: Path) -> None:
+    taught = load_params(root / "params" / "paper.yaml").align.instructions
+    assert taught is not None
+    taught = taught.model_copy(update={"location": None, "revision": None, "train": "instructions.jsonl"})
+    params = own.model_copy(update={"align": own.align.model_copy(update={"instructions": taught})})
+    assert write_inputs(params, Paths("own", tmp_path))["align.instructions"] == ""
+    (Path(params.data.folder) / "instructions.jsonl").write_text("{}")
+    expected = hashlib.sha256(b"{}").hexdigest()
+    assert write_inputs(params, Paths("own", tmp_path))["align.instructions"] == expected
+
+
 def test_studies_without_local_files_read_none_and_load_no_reader(root: Path, tmp_path: Path) -> None:
     for name in ("small", "paper"):
         assert write_inputs(load_params(root / "params" / f"{name}.yaml"), Paths(name, tmp_path)) == {}

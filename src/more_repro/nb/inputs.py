@@ -14,20 +14,31 @@ from more_repro.paths import Paths
 
 
 def write_inputs(params: Params, paths: Paths) -> dict[str, str]:
-    """Write and return source.split -> sha256 of its file's bytes, "" where ingest will find none it can read."""
+    """Write and return source.split -> sha256 of its file's bytes, "" where the reader will find none it can read.
+
+    A local file of align.instructions has the key align.instructions.
+    """
     digests: dict[str, str] = {}
     seen: dict[Path, str] = {}
-    for name, source in params.sources.items():
-        if source.reader == "embedded" or source.location is not None:
-            continue
-        for split, file in (("train", source.train), ("test", source.test)):
-            if file is not None:
-                path = _found(params.data.folder, file, name, split)
-                if path is not None and path not in seen:
-                    seen[path] = _sha256(path)
-                digests[f"{name}.{split}"] = "" if path is None else seen[path]
+    for key, file in _local_files(params).items():
+        path = _found(params.data.folder, file, key)
+        if path is not None and path not in seen:
+            seen[path] = _sha256(path)
+        digests[key] = "" if path is None else seen[path]
     _write(paths.inputs, digests)
     return digests
+
+
+def _local_files(params: Params) -> dict[str, str]:
+    """Names of files under data.folder by what names them in the params."""
+    files = {}
+    for name, source in params.sources.items():
+        if source.reader != "embedded" and source.location is None:
+            files |= {f"{name}.train": source.train, f"{name}.test": source.test}
+    taught = params.align.instructions
+    if taught is not None and taught.location is None:
+        files["align.instructions"] = taught.train
+    return {key: file for key, file in files.items() if file is not None}
 
 
 def write_judge(params: Params, paths: Paths) -> dict[str, str]:
@@ -62,13 +73,13 @@ def _replay_sha256(params: Params) -> str:
         return ""
 
 
-def _found(folder: str, file: str, source: str, split: str) -> Path | None:
+def _found(folder: str, file: str, key: str) -> Path | None:
     from more_repro.data.files import local_path  # loads pyarrow, which other studies need not
     from more_repro.data.rows import SourceError
 
     try:
-        return local_path(folder, file, source, split)
-    except SourceError:  # ingest says what is wrong, in its notebook
+        return local_path(folder, file, *key.rsplit(".", 1))
+    except SourceError:  # who reads it says what is wrong, in a notebook
         return None
 
 
@@ -76,5 +87,5 @@ def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:  # gone since, or not ours to read: ingest says so
+    except OSError:  # gone since, or not ours to read: who reads it says so
         return ""

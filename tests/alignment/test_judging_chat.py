@@ -240,7 +240,7 @@ def test_the_circuit_breaks_after_failures_in_a_row_and_nothing_is_lost(concurre
 
     with serving(respond) as server:
         with pytest.raises(JudgeError, match=r"failed one after the other, the last with: HTTP 500"):
-            ask(server, 100, concurrency=concurrency)
+            ask(server, 100, concurrency=concurrency, most_unanswered=5)
         asked = len(server.requests)
         assert asked <= 5 + max(10, 3 * concurrency) + concurrency
         server.respond = prefer_longer
@@ -339,9 +339,10 @@ def test_a_run_by_endpoint_can_be_replayed_from_its_table(params, responses, env
 
     def respond(number, request):  # some need a second attempt, and some never come
         text = request["messages"][-1]["content"]
-        if "request number" not in text and number % 5 == 0:
-            return Answer("hm")
-        return Answer("down", status=500) if " 7\n" in text and "question 7" in text else prefer_longer(number, request)
+        if "\nquestion 7\n" in text:
+            return Answer("down", status=500)
+        hesitates = "\nquestion 2" in text and "request number" not in text
+        return Answer("hm") if hesitates else prefer_longer(number, request)
 
     loose = {"invalid_share": 0.3}
     with serving(respond) as server:
@@ -349,7 +350,9 @@ def test_a_run_by_endpoint_can_be_replayed_from_its_table(params, responses, env
         judged = judge(chat_params(params, judge_changes=loose, attempts=2, concurrency=3), paths, responses, None)
         n = len(server.requests)
         again = judge(chat_params(params, judge_changes=loose, attempts=2, concurrency=3), paths, responses, None)
-        assert len(server.requests) >= n, "only calls that failed are made again"
+        again_asked = server.requests[n:]
+        assert len(again_asked) > 10, "as many failures in a row as would stop a run that has more to ask"
+        assert all("question 7" in str(request) for request in again_asked), "only calls that failed are made again"
     assert again.verdicts.equals(judged.verdicts)
     shown = judged.statistics.set_index(["source", "statistic"])["estimate"]
     assert shown["all", "calls"] == n

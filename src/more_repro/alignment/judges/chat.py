@@ -53,10 +53,12 @@ def answer_questions(
     _plan(todo, found, budget, chat, write)
     n_failed = 0
     if todo:
-        run = _Run(chat, cache, ChatClient(endpoint, chat, budget, clock or Clock()), rng, clock or Clock())
-        unanswered = sum(not one.open and one.answer is None for one in found.values())
-        found.update(run.ask_all(todo, most_unanswered - unanswered, write))
-        n_failed = run.client.n_failed
+        may_fail = most_unanswered - sum(not one.open and one.answer is None for one in found.values())
+        client = ChatClient(endpoint, chat, budget, clock or Clock())
+        if len(todo) <= may_fail:  # as where a finished run is repeated: the few that failed then may fail again
+            client.most_in_a_row = None
+        found.update(_Run(chat, cache, client, rng, clock or Clock()).ask_all(todo, may_fail, write))
+        n_failed = client.n_failed
     answers, replies = gather(found)
     return Answers(answers, replies, n_cached=n_cached, n_calls=budget.n_calls, n_failed=n_failed)
 

@@ -1,6 +1,7 @@
 """The cell rules of the notebooks (docs of the house style), and their stage deps."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def test_there_are_notebooks() -> None:
 @every_notebook
 def test_notebook_is_normalised(path: Path) -> None:
     assert normalise([path], check=True) == []
+
+
+@every_notebook
+def test_every_cell_has_an_id_of_its_own(path: Path) -> None:
+    ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    assert len(set(ids)) == len(ids)
 
 
 @every_notebook

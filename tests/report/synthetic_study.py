@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
+from more_repro.params import ENSEMBLES
 
 SCHEMES = ("multitask", "more", "more_slow", "proportional", "random")
 METRICS = (
@@ -28,7 +29,7 @@ def models(sources: Sequence[str], bases: Sequence[str], regimes: Sequence[str],
             for seed in seeds:
                 key = dict(base=base, regime=regime, seed=seed)
                 rows += [key | dict(scheme="single", trained_on=s) for s in sources]
-                rows += [key | dict(scheme=s, trained_on="mixture") for s in ("averaging", *SCHEMES)]
+                rows += [key | dict(scheme=s, trained_on="mixture") for s in ("averaging", *ENSEMBLES, *SCHEMES)]
                 rows += [
                     key | dict(scheme=s, trained_on=f"first{k}")
                     for s in ("multitask", "more")
@@ -287,7 +288,7 @@ def _alignment(
 ) -> dict[str, pd.DataFrame]:
     policies = [
         dict(policy=p, base="none", regime="none", scheme=p, trained_on="none", seed=0)
-        for p in ("untuned", "sft", "random_choice", "oracle_choice")
+        for p in ("untuned", "sft", "random_choice", "worst_choice", "oracle_choice")
     ]
     policies += [
         dict(policy=f"{b}/{r}/{s}/mixture/seed{n}", base=b, regime=r, scheme=s, trained_on="mixture", seed=n)
@@ -312,7 +313,7 @@ def _alignment(
                     n_tokens=12000,
                     n_outliers=0,
                     n_long=0,
-                    mean_perplexity=3.1,
+                    mean_perplexity=value + 0.3,
                 )
             )
         for opponent in ("untuned", "sft"):
@@ -359,7 +360,62 @@ def _alignment(
         "perplexity": pd.DataFrame(perplexity),
         "win_rates": pd.DataFrame(wins),
         "scheme_duels": pd.DataFrame(duels),
+        "ranking": _ranking(policies, align, rng),
+        "judge_statistics": _judge_statistics(align),
+        "best_of_n_schemes": _best_of_n(bases, regimes, len(seeds), align),
     }
+
+
+def _ranking(policies: list[dict], align: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for source in ("all", *align):
+        strength = np.sort(rng.normal(0, 0.3, len(policies)))[::-1]
+        for place, (policy, value) in enumerate(zip(policies, strength, strict=True), start=1):
+            rank = dict(rank=place, rank_low=max(1, place - 3), rank_high=min(len(policies), place + 3))
+            ends = dict(strength=value, strength_low=value - 0.1, strength_high=value + 0.1)
+            rows.append(policy | dict(source=source, n_opponents=len(policies) - 1, n_prompts=800) | ends | rank)
+    return pd.DataFrame(rows)
+
+
+def _judge_statistics(align: Sequence[str]) -> pd.DataFrame:
+    shares = (("invalid", 0.0), ("tie", 0.25), ("tie_identical", 0.05), ("longer", 0.52))
+    rows = [
+        dict(source=source, statistic=name, estimate=value, low=max(0, value - 0.01), high=value + 0.01, n=9000)
+        for source in ("all", *align)
+        for name, value in shares
+    ]
+    rows.append(dict(source="all", statistic="tie_width", estimate=1e-9, low=np.nan, high=np.nan, n=9000))
+    return pd.DataFrame(rows)
+
+
+def _best_of_n(bases: Sequence[str], regimes: Sequence[str], n_seeds: int, align: Sequence[str]) -> pd.DataFrame:
+    """Curves of schemes that see more or less of the truth; averaging bends down, as an over-optimised one does."""
+    n = np.arange(1, 17)
+    kl = np.log(n) - (n - 1) / n
+    rise = np.sqrt(kl / kl[-1])
+    skills = dict(zip(("averaging", *ENSEMBLES, *SCHEMES[:4]), np.linspace(0.3, 0.7, 8), strict=True))
+    curves = [
+        (dict(base=base, regime=regime, scheme=scheme, choice=choice), sign * (0.6 * skill + 0.1 * place) * rise)
+        for place, base in enumerate(bases)
+        for regime in regimes
+        for scheme, skill in skills.items()
+        for choice, sign in (("best", 1), ("worst", -1))
+    ]
+    for key, gain in curves:
+        if key["scheme"] == "averaging" and key["choice"] == "best":
+            gain -= 0.3 * rise**4
+    none = dict(base="none", regime="none")
+    curves += [(none | dict(scheme="random_choice", choice="random"), 0 * rise)]
+    curves += [(none | dict(scheme="oracle_choice", choice="oracle"), 0.75 * rise)]
+    frames = []
+    for source in ("all", *align):
+        for key, gain in curves:
+            net = 0.8 * gain
+            shares = dict(win=0.4 + net / 2, tie=0.2, lose=0.4 - net / 2, net=net, net_low=net - 0.05)
+            row = key | dict(source=source, n=n, kl_bound_nats=kl, gold=1 + gain, gold_low=0.95 + gain)
+            row |= shares | dict(gold_high=1.05 + gain, net_high=net + 0.05, n_prompts=200)
+            frames.append(pd.DataFrame(row | dict(n_seeds=1 if key["base"] == "none" else n_seeds)))
+    return pd.concat(frames, ignore_index=True)
 
 
 def _data(sources: Sequence[str], regimes: Sequence[str], rng: np.random.Generator) -> dict[str, pd.DataFrame]:

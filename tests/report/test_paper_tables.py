@@ -56,10 +56,20 @@ def test_table1_has_perplexity_and_the_duel_against_multitask(made, full_study):
     assert row["win"] == duel.loc[duel["source"] == "all", "win"].item()
     texts = full_study["perplexity"]
     texts = texts[(texts["base"] == "tiny") & (texts["regime"] == "resampled") & (texts["scheme"] == "more")]
-    assert row["perplexity_helpful"] == pytest.approx(texts.loc[texts["source"] == "helpful", "perplexity"].mean())
+    assert row["perplexity_helpful"] == pytest.approx(texts.loc[texts["source"] == "helpful", "mean_perplexity"].mean())
     assert (table["scheme"] == "untuned").sum() == 2  # ours and the published policy
     multitask = table[(table["scheme"] == "multitask") & (table["data"] == "this run")]
     assert multitask["win"].isna().all()
+
+
+def test_table1_has_every_printed_number_beside_ours(made):
+    printed = published_tables()["table1"]
+    theirs = made["table1"][made["table1"]["data"].str.startswith("published")].reset_index(drop=True)
+    assert theirs["data"].tolist()[0] == "published"  # the unaligned policy
+    for column in printed.columns.drop("base"):
+        assert theirs[column].tolist() == pytest.approx(printed[column].tolist(), nan_ok=True) or column == "scheme"
+    assert theirs["scheme"].tolist() == printed["scheme"].tolist()
+    assert theirs.loc[theirs["scheme"] == "untuned", "perplexity_helpful"].tolist() == [15.48]
 
 
 def test_table3_counts_kept_pairs_with_published_beside(made):

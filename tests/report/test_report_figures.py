@@ -65,8 +65,8 @@ def test_svg_loads_nothing_from_outside(full_study):
 
 def test_every_known_scheme_has_its_own_colour_and_marker():
     schemes = ("raw", "top", "averaging", "multitask", "more", "more_slow", "proportional", "random")
-    schemes += ("smoothed", "centered", "sum_to_zero")
-    assert len({style.scheme_colour(s) for s in schemes}) == len({style.scheme_marker(s) for s in schemes}) == 11
+    schemes += ("smoothed", "centered", "sum_to_zero", "ensemble_weighted", "ensemble_minimum", "ensemble_cautious")
+    assert len({style.scheme_colour(s) for s in schemes}) == len({style.scheme_marker(s) for s in schemes}) == 14
     assert style.scheme_colour("my_own") == style.scheme_colour("my_own")
 
 

@@ -11,7 +11,7 @@ from more_repro.report import style
 from more_repro.report.paper_tables import THIS_RUN
 from more_repro.report.rows import bases_of, need, of_regime
 
-REFERENCES = ("untuned", "sft", "random_choice", "oracle_choice")
+REFERENCES = ("untuned", "sft", "random_choice", "worst_choice", "oracle_choice")
 PLACEBO = "ece_temperature"
 # Terms of the regressions of net win that are held beside ECE, and what a reader is told that they are.
 TERMS = {

@@ -49,7 +49,13 @@ STAGE_TABLES = {
         "controls",
     ),
     "rjs_alignment": ("perplexity",),
-    "judging": ("win_rates", "scheme_duels"),
+    "judging": (
+        "win_rates",
+        "scheme_duels",
+        "ranking",
+        "judge_statistics",
+        "best_of_n_schemes",
+    ),
     "regression": (
         "regression",
         "influence",

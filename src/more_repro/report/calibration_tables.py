@@ -22,10 +22,10 @@ def calibration_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]
          "Test pairs of all sources pooled, lowest seed: ECE with the mean and band of its null and its p, debiased L2 "
          "error, slope, Brier score, log loss, ECE after one temperature, ECE against the true probabilities and "
          "pairwise drift where the world knows them; not comparable: sets of pairs whose size alone moves "
-         "ECE by more than .005 from this; the CSV has every seed, source and measure", study["metrics"]),
+         "ECE by more than .005 from this; the CSV has every seed, source and measure", study.every("metrics")),
         ("seed_summary", "Means over seeds that rest on fewer seeds",
          "A measure that is not defined in a seed leaves it out of the mean: rows with fewer seeds than were trained. "
-         "The CSV has every mean, with its interval", study["seed_summary"]),
+         "The CSV has every mean, with its interval", study.every("seed_summary")),
         ("paired", "Two reward models on the same pairs",
          "Scheme less reference, mean over seeds. Accuracy, log loss and log slope: interval from a bootstrap over "
          "prompts and the spread over seeds. ECE: p and the band (null) of swapping the two models' margins prompt by "

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
+from more_repro.evaluation import published
 from more_repro.report import alignment_figures as alignment
 from more_repro.report import calibration_controls as control
 from more_repro.report import calibration_figures as calibration
 from more_repro.report import data_figures as data
 from more_repro.report import diversity_figures as diversity
 from more_repro.report import margin_figures as margins
+from more_repro.report import over_optimisation_figures as over
 from more_repro.report import policy_figures as policy
+from more_repro.report import ranking_figures as ranked
 from more_repro.report import regression_figures as regressed
 from more_repro.report import reliability_figures as reliability
 from more_repro.report import reward_figures as reward
@@ -46,6 +49,10 @@ def _align(s: Study) -> tuple[str, ...]:
 
 def _measures(s: Study, *names: str) -> pd.DataFrame:
     return s["source_similarity"][s["source_similarity"]["measure"].isin(names)]
+
+
+def _printed() -> pd.DataFrame:
+    return published.table1(published.load())
 
 
 def _k(s: Study) -> int:
@@ -226,11 +233,35 @@ CALIBRATION = (
 ALIGNMENT = (
     Entry("fig7", "Fig 7: win rate of aligned policies against the ECE of their reward model",
           "A point is a policy aligned by one reward model (one seed), judged against the SFT policy; filled by "
-          "base. Left: wins; right: wins minus losses with the interval over prompts; dotted: policies that no "
-          "reward model chose for. Look for a slope among points of one base.",
+          "base. Left: wins; right: wins minus losses with the interval over prompts, n = {n_judged}; dotted: policies "
+          "that are references, not schemes. Look for a slope among points of one base. The paper draws its Fig 7 and "
+          "prints no number of it; what it prints of its duels is the next figure.",
           "Scatter of win rate and net win against the ECE of the reward model",
-          lambda s, r: policy.fig7(s["win_rates"], s["metrics"], r),
-          lambda s, r: alignment.fig7_rows(s["win_rates"], s["metrics"], r)),
+          lambda s, r: policy.fig7(s["win_rates"], s.every("metrics"), r),
+          lambda s, r: alignment.fig7_rows(s["win_rates"], s.every("metrics"), r)),
+    Entry("duels", "Duels with multitask, ours and printed",
+          "Policies of one scheme against those of multitask of the same base, all seeds of a scheme together: wins "
+          "minus losses on {n_judged} prompts with the interval over prompts, and how much lower the ECE of the reward "
+          "model is. Hollow: Table 1 of the paper, whose number of prompts is not printed, so without interval; its "
+          "ECE is the mean of two sources, ours that of both pooled. Upper left: better calibrated and preferred.",
+          "Net win of each scheme against multitask by difference in ECE, with the printed duels of MORE",
+          lambda s, r: ranked.duels(s["scheme_duels"], s.every("seed_summary"), _printed(), r),
+          lambda s, r: ranked.duel_rows(s["scheme_duels"], s.every("seed_summary"), _printed(), r)),
+    Entry("over_optimisation", "Over-optimisation: best-of-n against n",
+          "What the best of n samples by each scheme's reward is worth to the judge, n = 1 to {most_n}, on {n_best_of} "
+          "test prompts: exact expectation over all choices of n, means over seeds, bands over prompts and seeds (over "
+          "prompts alone with one seed). A line that bends down while the oracle rises is over-optimised: harder "
+          "choosing by that reward does harm. A ring marks a peak before the largest n; a ring within a flat line "
+          "means little.",
+          "Judge's score and net win against the KL bound of best-of-n for every scheme, with oracle, random and worst",
+          lambda s, r: over.over_optimisation(s["best_of_n_schemes"], r, s.params.align.schemes[0]),
+          lambda s, r: over.over_optimisation_rows(s["best_of_n_schemes"], r)),
+    Entry("ranking", "Ranking of all policies",
+          "Bradley-Terry strength from all comparisons that were judged, a tie half a win each; a point per seed, its "
+          "interval over prompts, the whole span of its seeds' rank intervals at the right. Where spans overlap, these "
+          "prompts do not tell the policies apart; another seed may differ by more than an interval shows.",
+          "Forest plot of the strength of every policy with intervals and ranks",
+          lambda s, r: ranked.ranking(s["ranking"], r), lambda s, r: ranked.ranking_rows(s["ranking"], r)),
     Entry("perplexity", "Perplexity of aligned policies",
           "On the chosen responses of the test pairs, a point per seed, interval over texts. Lower: closer to those "
           "texts.",

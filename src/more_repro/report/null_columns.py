@@ -41,7 +41,7 @@ def with_null(study: Study, tables: dict[str, pd.DataFrame], regime: str) -> dic
 
 def _own(study: Study, regime: str) -> pd.DataFrame:
     """[base, scheme, source, null columns] of this run, and source "mean"; single models on their own source: `top`."""
-    rows = whole(of_regime(study["metrics"], regime))
+    rows = whole(of_regime(study.every("metrics"), regime))
     rows = rows[rows["ece"].notna() & ((rows["scheme"] != "single") | (rows["trained_on"] == rows["source"]))]
     rows = rows.assign(scheme=rows["scheme"].where(rows["scheme"] != "single", "top"))
     means = rows.groupby(["base", "scheme", "source"], sort=False)[list(_FROM)].mean().reset_index()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from more_repro.evaluation.controls import RULE as CONTROLS_RULE
 from more_repro.report import html
+from more_repro.report.alignment_notes import alignment_notes
 from more_repro.report.catalogue import SECTIONS, Entry
 from more_repro.report.claims_html import verdict_section
 from more_repro.report.controls_html import TITLE as CONTROLS
@@ -79,7 +80,7 @@ def _notes(study: Study) -> str:
     embedded = any(source.reader == "embedded" for source in study.params.sources.values())
     caveats = [CAVEAT, *([EMBEDDED] if embedded else [])]
     box = f'<aside class="caveat" aria-label="Caveat">{html.paragraphs(caveats)}</aside>'
-    return box + html.bullets(notes(study), "The tables of this run allow no remark.")
+    return box + html.bullets([*notes(study), *alignment_notes(study)], "The tables of this run allow no remark.")
 
 
 def _figures(study: Study, entries: Sequence[Entry], pictures: dict[str, html.Picture]) -> str:

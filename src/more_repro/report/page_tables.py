@@ -5,7 +5,7 @@ from html import escape
 
 import pandas as pd
 
-from more_repro.report import calibration_tables, data_tables, html
+from more_repro.report import alignment_tables, calibration_tables, data_tables, html
 from more_repro.report.alignment_figures import TERMS
 from more_repro.report.formatting import number, texts
 from more_repro.report.null_columns import FAR, MARK, folded
@@ -47,9 +47,7 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
         ("regression", "The coefficient of ECE in every regression",
          " ".join(["By data, outcome and method; for net win also its parts, its halves and the slope",
                    *placebo_sentences(study["regression"])]).rstrip("."), study["regression"]),
-        ("win_rates", "Win rates of every policy",
-         "Against two opponents on all prompts, net win with its interval over prompts; the CSV has each source too",
-         study["win_rates"].drop(columns=["base", "regime", "scheme", "trained_on", "seed"])),
+        *alignment_tables.alignment_tables(study),
         *data_tables.data_tables(study),
     ]  # fmt: skip
 
@@ -72,8 +70,9 @@ def _shown(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     """The rows and columns that fit a page, and the column that heads groups of rows; the CSV has all."""
     if data_tables.knows(name):
         return data_tables.shown(name, table)
-    if calibration_tables.knows(name):
-        return calibration_tables.shown(name, table)
+    for module in (calibration_tables, alignment_tables):
+        if module.knows(name):
+            return module.shown(name, table)
     if name == "regression":
         named = table["data"] + ": " + table["outcome"].str.replace("_", " ")
         parts = table["outcome"].eq("net_win") & table["term"].isin(TERMS)
@@ -83,8 +82,6 @@ def _shown(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     if name == "comparisons":
         named = "base " + table["base"] + ", regime " + table["regime"]
         return table.assign(group=named).drop(columns=["base", "regime", "trained_on", "against"]), "group"
-    if name == "win_rates":
-        return table[table["source"] == "all"].drop(columns=["source", "n_invalid"]), None
     if "data" not in table.columns or "base" not in table.columns:
         return table, None
     groups = [_group(str(d), str(b)) for d, b in zip(table["data"], table["base"], strict=True)]
@@ -128,7 +125,9 @@ _CAPTIONS: dict[str, Callable[[Study, pd.DataFrame, str], str]] = {
     "table1": lambda s, t, regime: (
         f"reward models and the policies they aligned, regime {regime}. Accuracy and ECE on "
         f"{' and '.join(s.params.align.sources)} pooled (the published ECE is the mean of the two), intervals over "
-        "seeds; perplexity [lowest, highest seed]; win, tie, lose of the row's scheme against multitask, net win with "
+        "seeds; perplexity: mean over texts as printed (there a text above 10,000 counts as 0, here as what it is) "
+        "[lowest, highest seed]; untuned: the policy before alignment; win, tie, lose of the row's scheme against "
+        "multitask, net win with "
         f"its interval over prompts. {_NULL} {_sizes(t)}"
     ),
     "table2": lambda s, t, regime: (

@@ -24,7 +24,8 @@ def table1(
 ) -> pd.DataFrame:
     """Per base and scheme: accuracy and ECE on the alignment sources pooled, perplexity, the duel against multitask.
 
-    Perplexity is the mean over seeds, its ends the lowest and highest seed. The duel of a scheme stands in its own row.
+    Perplexity is that of the printed table, the mean over texts of each one's own; mean over seeds, its ends the lowest
+    and highest seed. The duel of a scheme stands in its own row.
     """
     rows = _summary(seed_summary, regime, ("accuracy", "ece"), ("align",))
     ours = _wide(rows, {("align", "accuracy"): "accuracy", ("align", "ece"): "ece"})
@@ -43,7 +44,7 @@ def _perplexity(rows: pd.DataFrame) -> pd.DataFrame:
     """[base, regime, scheme, perplexity_<source>, .._low, .._high, ...]: mean, lowest and highest seed."""
     out = rows[["base", "regime", "scheme"]].drop_duplicates().reset_index(drop=True)
     for source in dict.fromkeys(rows["source"]):
-        groups = rows[rows["source"] == source].groupby(["base", "regime", "scheme"], sort=False)["perplexity"]
+        groups = rows[rows["source"] == source].groupby(["base", "regime", "scheme"], sort=False)["mean_perplexity"]
         name = f"perplexity_{source}"
         found = groups.agg(["mean", "min", "max"]).reset_index()
         found = found.rename(columns={"mean": name, "min": f"{name}_low", "max": f"{name}_high"})

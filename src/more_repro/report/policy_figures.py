@@ -49,7 +49,7 @@ def fig7(
 
 
 def reference_rows(win_rates: pd.DataFrame, opponent: str, source: str) -> pd.DataFrame:
-    """Win rates of the policies that no reward model chose for: untuned, random choice and, with an oracle, its own."""
+    """Win rates of policies that are no scheme: untuned, random and worst choice, and, with an oracle, its own."""
     rows = win_rates[win_rates["scheme"].isin(REFERENCES) & (win_rates["opponent"] == opponent)]
     return rows[(rows["source"] == source) & rows["net"].notna()].drop_duplicates("scheme")
 

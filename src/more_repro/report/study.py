@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables as schemas
-from more_repro.params import Params
+from more_repro.params import ENSEMBLES, Params
 from more_repro.records import MODEL_KEY
 from more_repro.report.formatting import interval
 from more_repro.report.rows import data_sets, of_regime, order_tables, whole
 
 NOT_TRAINED = ("raw", "length", "averaging")
+# Of these tables the paper's figures and tables are made, and ensembles are none of its schemes.
+_OF_THE_PAPER = (
+    "metrics", "seed_summary", "reliability", "margin_boxes", "margin_histogram", "outliers", "length_bias",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,12 @@ class Study:
         return cls(params, order_tables(known, list(params.sources), list(params.bases), list(params.regimes)))
 
     def __getitem__(self, name: str) -> pd.DataFrame:
+        """A table as figures show it: the measures of reward models without those of ensembles."""
+        table = self.every(name)
+        return table[~table["scheme"].isin(ENSEMBLES)] if name in _OF_THE_PAPER else table
+
+    def every(self, name: str) -> pd.DataFrame:
+        """A table with all of its rows."""
         return self.tables[name] if name in self.tables else schemas.empty(name)
 
     @property
@@ -180,12 +190,20 @@ def caption_facts(study: Study) -> dict[str, str]:
     counts = dict.fromkeys(f"{int(n):,}" for n in (pairs.min(), pairs.max())) if len(pairs) else {"none": None}
     seeds, every = study.params.seeds, study["metrics"]
     pooled = every.loc[every["source"] == "all", "n_pairs"]
+    curves, judged = study["best_of_n_schemes"], study["win_rates"]["n_prompts"]
     return {
+        "n_best_of": _most(curves["n_prompts"]),
+        "most_n": _most(curves["n"]),
+        "n_judged": _most(judged),
         "seed": str(min(seeds)),
         "n_seeds": str(len(seeds)),
         "n_test": " to ".join(counts),
         "n_pooled": f"{int(pooled.max()):,}" if len(pooled) else "none",
     }
+
+
+def _most(counts: pd.Series) -> str:
+    return f"{int(counts.max()):,}" if len(counts) else "none"
 
 
 def finite(value: float) -> float | None:

@@ -24,6 +24,9 @@ SCHEMES: dict[str, tuple[str, str, str]] = {
     "single": ("#56B4E9", "v", "single source"),
     "top": ("#56B4E9", "v", "top (single, own source)"),
     "averaging": ("#E69F00", "P", "averaging"),
+    "ensemble_weighted": ("#8c6bb1", "H", "ensemble, weighted (by pairs)"),
+    "ensemble_minimum": ("#1f7a8c", "d", "ensemble, minimum (least member)"),
+    "ensemble_cautious": ("#7f8c00", "8", "ensemble, cautious (less variance)"),
     "multitask": ("#D55E00", "s", "multitask"),
     "more": ("#0072B2", "o", "more"),
     "more_slow": ("#009E73", "D", "more slow"),
@@ -36,6 +39,7 @@ SCHEMES: dict[str, tuple[str, str, str]] = {
     "untuned": ("#8a8f98", "X", "untuned"),
     "sft": ("#22262b", "d", "sft"),
     "random_choice": ("#A08A00", "<", "random choice"),
+    "worst_choice": ("#5b2a2a", "x", "worst choice"),
     "oracle_choice": ("#6b4fa0", "*", "oracle choice"),
 }
 _SPARE = ("#6b4fa0", "#3d5a80", "#8a6d00", "#5b2a2a", "#1f7a8c", "#c2570c")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from preference_files import write_base
+from preference_files import preference_rows, write_base
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
-from more_repro.engine import distributed
+from more_repro.engine import MoreConfig, MoreTrainer, distributed
 from more_repro.engine.batches import check_split, step_pairs
 from more_repro.engine.distributed import ALONE, copy_from_first, sum_gradients
 from tiny_models import random_sequences
@@ -144,3 +145,36 @@ def test_the_first_process_alone_writes(runs):
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= {
         p.name for p in (runs / "two" / "saved").iterdir()
     }
+
+
+LEAVING = """
+import sys
+from more_repro.engine.at_exit import leave_at_exit
+
+class Group:
+    size = int(sys.argv[1])
+
+    def close(self):
+        print("left")
+
+leave_at_exit(Group())
+if sys.argv[2] == "error":
+    raise ValueError("of one process alone")
+"""
+
+
+@pytest.mark.parametrize(("size", "end", "said"), [(2, "well", "left\n"), (2, "error", ""), (1, "well", "")])
+def test_a_process_leaves_its_group_where_it_ends_well(size, end, said):
+    """A group left open ends one run in four with SIGABRT; one left after an error may wait for what is stuck."""
+    ended = subprocess.run([sys.executable, "-c", LEAVING, str(size), end], capture_output=True, text=True, check=False)
+    assert ended.stdout == said
+    assert (ended.returncode == 0) == (end == "well")
+
+
+def test_the_trainer_leaves_its_group_at_exit(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("more_repro.engine.trainer.leave_at_exit", seen.append)
+    base = write_base(tmp_path / "base")
+    rows = {"helpful": preference_rows(4, 0)}
+    trainer = MoreTrainer(str(base), MoreConfig(tmp_path), rows, AutoTokenizer.from_pretrained(base))
+    assert seen == [trainer.group]

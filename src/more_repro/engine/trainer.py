@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from more_repro import progress
+from more_repro.engine.at_exit import leave_at_exit
 from more_repro.engine.base_model import longest_input, ready_model
 from more_repro.engine.batches import StepPairs, check_split, passes, step_pairs
 from more_repro.engine.checkpoint import has_checkpoints
@@ -57,6 +58,7 @@ class MoreTrainer:
     ) -> None:
         self.args, self.processing_class = args, processing_class
         self.group = Processes(cpu=args.use_cpu)
+        leave_at_exit(self.group)
         check_split(args.per_source_batch_size, self.group)
         self.model = ready_model(model, processing_class, args.lora, args.seed)
         train = self._encoded(train_dataset, "train_dataset")

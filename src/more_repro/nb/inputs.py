@@ -31,7 +31,7 @@ def write_inputs(params: Params, paths: Paths) -> dict[str, str]:
 
 def _local_files(params: Params) -> dict[str, str]:
     """Names of files under data.folder by what names them in the params."""
-    files = {}
+    files: dict[str, str | None] = {}
     for name, source in params.sources.items():
         if source.reader != "embedded" and source.location is None:
             files |= {f"{name}.train": source.train, f"{name}.test": source.test}

@@ -58,6 +58,7 @@ def logistic(points: np.ndarray, prior: float = PRIOR_GAMES) -> np.ndarray:
 
 
 @few
+@pytest.mark.filterwarnings("ignore::statsmodels.tools.sm_exceptions.PerfectSeparationWarning")
 @given(st.integers(2, 6), st.integers(0, 999), st.sampled_from([0.0, 0.3]))
 def test_strengths_are_those_of_a_logistic_regression(n, seed, missing):
     truth = np.random.default_rng(seed).normal(0, 1, n)

@@ -61,9 +61,9 @@ def _k(s: Study) -> int:
 
 DISAGREEMENT = (
     Entry("fig1_left", "Fig 1 left: accuracy of single-source reward models",
-          "A row is the source that a reward model was trained on, a column the source it is tested on; framed: its "
-          "own. One half is chance; below it the model prefers what that source rejects. Small print: half-width of "
-          "the interval over prompts. Seed {seed}; test pairs per source: {n_test}.",
+          "A panel for each base. A row is the source that a reward model was trained on, a column the source it is "
+          "tested on; framed: its own. One half is chance; below it the model prefers what that source rejects. "
+          "Small print: half-width of the interval over prompts. Seed {seed}; test pairs per source: {n_test}.",
           "Heat map of accuracy: trained on one source (rows) against tested on each source (columns)",
           lambda s, r: reward.fig1_left(s["metrics"], r), lambda s, r: reward.accuracy_rows(s["metrics"], r)),
     Entry("fig1_middle", "Fig 1 middle: margins of single-source reward models",
@@ -96,10 +96,11 @@ DISAGREEMENT = (
           "On test pairs of the first source: how often linear models of both order a pair alike, and how often they "
           "are opposite where both margins are in their larger half. One half: unrelated. Itself: two halves of one "
           "source. The models read responses only, so sources that differ in their prompts can seem to conflict; "
-          "orange, in the embedded world, is the truth.",
+          "orange, in the embedded world, is the truth; black squares: training pairs that both sources hold.",
           "Agreement and conflict of linear models of every two sources, beside the truth where it is known",
           lambda s, r: diversity.choices(s["source_similarity"]),
-          lambda s, r: _measures(s, "agreement", "conflict", "true_agreement", "true_conflict"), False),
+          lambda s, r: _measures(s, "agreement", "conflict", "true_agreement", "true_conflict",
+                                 "shared_opposed"), False),
     Entry("told_apart", "Sources told apart by their texts",
           "AUC of a linear classifier, cross-validated by prompt: one half is chance, 1 is never wrong. Framed: two "
           "random halves of one source. Small print: the longer side of the interval.",
@@ -107,7 +108,7 @@ DISAGREEMENT = (
           lambda s, r: diversity.told_apart(s["source_similarity"]),
           lambda s, r: _measures(s, "prompt_auc", "response_auc"), False),
     Entry("lengths", "Lengths of prompts and responses",
-          "Words of the training pairs, on a logarithmic scale.",
+          "Words of the training pairs, on a logarithmic scale, and the share of prompts of several turns.",
           "Median and quantiles of the words of prompts, chosen and rejected responses of every source",
           lambda s, r: diversity.lengths(s["source_statistics"]),
           lambda s, r: diversity.spread_rows(s["source_statistics"]), False),
@@ -166,8 +167,8 @@ CALIBRATION = (
           lambda s, r: calibration.fig4(s["seed_summary"], s["metrics"], r),
           lambda s, r: calibration.summary_rows(s["seed_summary"], "ece", r)),
     Entry("reliability", "Reliability diagrams",
-          "Points below the diagonal: more confident than right. Full points and counts: seed {seed}, pale: the "
-          "others. Raw heads are left out.",
+          "A row of panels for each base. Points below the diagonal: more confident than right. Full points and "
+          "counts: seed {seed}, pale: the others. Raw heads are left out.",
           "Accuracy against confidence in bins for each scheme, with null band and counts",
           lambda s, r: reliability.reliability(s["reliability"], r),
           lambda s, r: reliability.reliability_rows(s["reliability"], r)),

@@ -167,7 +167,7 @@ CALIBRATION = (
           lambda s, r: calibration.fig4(s["seed_summary"], s["metrics"], r),
           lambda s, r: calibration.summary_rows(s["seed_summary"], "ece", r)),
     Entry("reliability", "Reliability diagrams",
-          "A row of panels for each base. Points below the diagonal: more confident than right. Full points and "
+          "A panel for each base and scheme. Points below the diagonal: more confident than right. Full points and "
           "counts: seed {seed}, pale: the others. Raw heads are left out.",
           "Accuracy against confidence in bins for each scheme, with null band and counts",
           lambda s, r: reliability.reliability(s["reliability"], r),

@@ -155,6 +155,7 @@ def test_a_removed_grid_item_disappears_from_the_tables(workspace: Workspace) ->
     workspace.edit("params.yaml", "  more:         {", "  more_x:       {")
     workspace.edit("params.yaml", "schemes: [multitask, more], counts", "schemes: [multitask], counts")
     workspace.edit("params.yaml", "schemes: [multitask, more]", "schemes: [multitask]")
+    workspace.edit("params.yaml", "schemes: [multitask, more, averaging", "schemes: [multitask, averaging")
     workspace.edit("params.yaml", "  more_x:       {weighting: more, ", "  random:       {weighting: random, ")
     ran = stages_run(workspace.repro())
     assert "reward_model_training@nano-random" in ran

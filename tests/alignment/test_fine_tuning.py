@@ -109,6 +109,7 @@ def test_equal_order_for_all_policies():
     assert one.tolist() != Steps(random_examples(), 8, 11, 100, 1).order.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_kill_9_at_any_step_then_the_weights_of_a_run_without_a_kill(kind, tmp_path):
     def start(step):
@@ -222,6 +223,7 @@ def test_bf16_trains_fp32_weights_near_those_of_fp32(tmp_path):
     np.testing.assert_allclose(*logs, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_fine_tuning_is_quiet(tmp_path):
     code = "import sys, fine_tuning_run as f; from pathlib import Path; f.run(Path(sys.argv[1]), f.SETTINGS)"
     done = subprocess.run(

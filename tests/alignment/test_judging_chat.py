@@ -390,6 +390,7 @@ def test_too_many_invalid_verdicts_fail_the_stage_and_keep_the_replies(params, r
     assert judged.verdicts.query("prompt_id == 'p7'")["verdict"].eq("invalid").all()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_repeats_no_finished_call(root, params, responses, environment, tmp_path):
     table = tmp_path / "responses.parquet"
     responses.to_parquet(table)

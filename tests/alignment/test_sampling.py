@@ -117,6 +117,7 @@ sampling.sample_policy(params, Paths("tiny", Path(sys.argv[2])))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_with_the_same_bytes(place, tmp_path, small_batches, monkeypatch, capsys):
     params, paths = changed(place, tmp_path)
     (tmp_path / "params.json").write_text(params.model_dump_json())

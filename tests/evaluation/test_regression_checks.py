@@ -150,6 +150,7 @@ def test_halves_share_no_prompt(stats):
     assert halves["accuracy_first_half"].isin([0, 1]).all()
 
 
+@pytest.mark.slow
 def test_rescaled_models_have_a_temperature_part_without_effect_and_a_shape_that_keeps_its_own(stats):
     """Best-of-n sees shape and no scale: models are rescaled at random, and the outcome follows what scale leaves."""
     few, rejected, estimates = stats.model_copy(update={"permutation_draws": 99}), 0, []

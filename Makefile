@@ -22,7 +22,7 @@ reproduce: env  ## run the pipeline of params.yaml; KEEP_GOING=1 goes on after a
 test: env  ## all tests, the slow ones too
 	@python -m pytest
 
-check: env  ## style, types, layers, notebooks, stage deps, quick tests: under two minutes
+check: env  ## style, types, layers, notebooks, stage deps, quick tests: minutes
 	@ruff check .
 	@ruff format --check .
 	@mypy

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 import machine
-from more_repro.data.transcripts import parse_transcript
-from more_repro.engine.encoding import encode_sequences
+from more_repro.data.sources.transcripts import parse_transcript
+from more_repro.engine.batching.token_pairs import encode_sequences
 from more_repro.engine.model import score
 from more_repro.lm import bases, generation
 from more_repro.lm.encoding import encode_prompts

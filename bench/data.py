@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from more_repro.nb.memory import PeakMemory
+from more_repro.nb.runner.memory import PeakMemory
 from more_repro.params import Params, Regime, Source, load_params
 from more_repro.paths import Paths
 from synthetic_sources import FILES, SPLITS, write_sources
@@ -46,17 +46,17 @@ def study(folder: Path, n_pairs: int) -> Params:
 def run_stage(name: str, params: Params, paths: Paths) -> None:
     """One stage, as its notebook calls it."""
     if name == "ingest":
-        from more_repro.data.ingest import ingest as stage
+        from more_repro.data.ingest.ingest import ingest as stage
     elif name == "mix":
         from more_repro.data.mixing import mix_all as stage
     else:
-        from more_repro.data.diversity import measure_all as stage
+        from more_repro.data.diversity.measure_all import measure_all as stage
     stage(params, paths)
 
 
 def read_ours(folder: Path) -> int:
     """Every raw row of every file, checked; how many there are."""
-    from more_repro.data.files import open_file
+    from more_repro.files.local_files import open_file
 
     n_rows = 0
     for file in FILES.values():
@@ -87,7 +87,7 @@ def timed_reading(reader: str, folder: Path) -> dict[str, float]:
     if reader == "datasets":
         import datasets  # noqa: F401 - importing is not reading
     else:
-        import more_repro.data.files  # noqa: F401
+        import more_repro.files.local_files  # noqa: F401
     started = time.perf_counter()
     n_rows = read(folder)
     return {"seconds": time.perf_counter() - started, "rows": n_rows}

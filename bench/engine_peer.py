@@ -4,9 +4,9 @@ import torch
 from transformers import PreTrainedModel
 
 import machine
-from more_repro.engine.encoding import TokenSequences, starts_of
-from more_repro.engine.head import StepRule
-from more_repro.engine.memory import StepMemory, memory_limit_bytes, step_memory, token_budget_of
+from more_repro.engine.batching.activation_memory import StepMemory, memory_limit_bytes, step_memory, token_budget_of
+from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
+from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.model import on_device, score
 from more_repro.engine.optimizer import make_optimizer
 from more_repro.engine.step import step_gradients

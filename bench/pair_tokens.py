@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from more_repro.data.transcripts import parse_transcript
-from more_repro.engine.encoding import TokenSequences, starts_of
+from more_repro.data.sources.transcripts import parse_transcript
+from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
 from more_repro.lm.encoding import encode_prompt, encode_response
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.records import Message

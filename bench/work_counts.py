@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from more_repro.engine.attention import supports_rows
-from more_repro.engine.encoding import TokenSequences
+from more_repro.engine.batching.attention import supports_rows
+from more_repro.engine.batching.token_pairs import TokenSequences
 from pair_tokens import common_prefix
 
 

@@ -12,7 +12,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from more_repro.engine.encoding import TokenSequences, starts_of
+from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.records import Message, PreferencePair
 from more_repro.rendering import render_text

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.alignment import best_of_n, instructions, rjs, sampling
 from more_repro.alignment.judges import oracle
+from more_repro.alignment.policies import instruction_tuning, rjs
+from more_repro.alignment.sampling import best_of_n, prompts_and_samples
 from more_repro.lm import bases
 from more_repro.params import Params, load_params
 from more_repro.paths import Paths
@@ -66,8 +67,8 @@ def params(root):
 def study(params, tmp_path_factory):
     paths = Paths("tiny", tmp_path_factory.mktemp("study"))
     make_inputs(params, paths)
-    instructions.make_policy(params, paths)
-    samples = sampling.sample_policy(params, paths)
+    instruction_tuning.make_policy(params, paths)
+    samples = prompts_and_samples.sample_policy(params, paths)
     picks = pd.concat(
         [
             best_of_n.pick(noisy_rewards(samples), samples),

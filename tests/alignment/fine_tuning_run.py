@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, PreTrainedModel
 
-from more_repro.alignment.fine_tuning import FineTuning, fine_tune
+from more_repro.alignment.policies.fine_tuning import FineTuning, fine_tune
 from more_repro.engine.lora import LoraSpec
 from more_repro.lm.encoding import Example
 

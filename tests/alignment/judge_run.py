@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from more_repro.alignment.judging import judge
+from more_repro.alignment.judging.judging import judge
 from more_repro.params import load_params
 from more_repro.paths import Paths
 

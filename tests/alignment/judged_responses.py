@@ -3,7 +3,7 @@
 import pandas as pd
 
 from more_repro import tables
-from more_repro.alignment.best_of_n import reference_key
+from more_repro.alignment.sampling.best_of_n import reference_key
 from more_repro.params import Stats
 from more_repro.records import Message, prompt_json
 

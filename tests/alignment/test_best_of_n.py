@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from more_repro.alignment import best_of_n
 from more_repro.alignment.judges import oracle
+from more_repro.alignment.sampling import best_of_n
 from more_repro.records import MODEL_KEY, Message, RewardModelId, prompt_json
 
 KEY = {"base": "b", "regime": "r", "scheme": "more", "trained_on": "mixture", "seed": 0}

@@ -11,9 +11,9 @@ import torch
 from fine_tuning_run import LORA, SETTINGS, random_examples, run, tiny_lm
 from safetensors.torch import load_file
 
-from more_repro.alignment import fine_tuning, response_trainer
-from more_repro.alignment.fine_tuning import fine_tune
-from more_repro.alignment.response_trainer import Steps
+from more_repro.alignment.policies import fine_tuning, response_trainer
+from more_repro.alignment.policies.fine_tuning import fine_tune
+from more_repro.alignment.policies.response_trainer import Steps
 from more_repro.lm import causal
 from more_repro.lm.encoding import Example
 

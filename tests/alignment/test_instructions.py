@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from more_repro.alignment import instructions
-from more_repro.alignment.instruction_rows import InstructionError, read_instructions
+from more_repro.alignment.policies import instruction_tuning
+from more_repro.alignment.policies.instruction_data import InstructionError, read_instructions
 from more_repro.lm import base_files, bases
 from more_repro.params import Instructions
 from more_repro.paths import Paths
@@ -41,7 +41,7 @@ def write_rows(folder, name, rows=ROWS):
 
 @pytest.fixture
 def taught(params, inputs_of, tmp_path, monkeypatch):
-    monkeypatch.setattr(instructions, "run_jobs", one_by_one)
+    monkeypatch.setattr(instruction_tuning, "run_jobs", one_by_one)
     write_rows(tmp_path, "alpaca.jsonl")
     align = params.align.model_copy(update={"instructions": settings("alpaca.jsonl")})
     data = params.data.model_copy(update={"folder": str(tmp_path)})
@@ -131,7 +131,7 @@ def test_without_instructions_the_policy_points_at_the_base(study):
 
 def test_a_taught_policy_is_a_standard_model_that_learned_its_answers(taught):
     params, paths = taught
-    row = instructions.make_policy(params, paths).iloc[0]
+    row = instruction_tuning.make_policy(params, paths).iloc[0]
     assert (row["n_rows"], row["n_empty"], row["n_cut"], row["n_steps"]) == (4, 1, 0, 6)
     assert row["last_loss"] < row["first_loss"]
     names = {path.name for path in paths.policy.iterdir()}
@@ -146,42 +146,42 @@ def test_a_taught_policy_is_a_standard_model_that_learned_its_answers(taught):
 
 def test_a_finished_policy_is_taken_from_scratch_unless_it_is_damaged(taught, monkeypatch):
     params, paths = taught
-    first = instructions.make_policy(params, paths)
+    first = instruction_tuning.make_policy(params, paths)
     weights = (paths.policy / "model.safetensors").read_bytes()
     tuned = []
     monkeypatch.setattr(
-        instructions, "run_jobs", lambda function, jobs, *rest: tuned.append(one_by_one(function, jobs, ""))
+        instruction_tuning, "run_jobs", lambda function, jobs, *rest: tuned.append(one_by_one(function, jobs, ""))
     )
-    assert instructions.make_policy(params, paths).equals(first)
+    assert instruction_tuning.make_policy(params, paths).equals(first)
     assert tuned == []
     (kept,) = (paths.scratch / "policy").iterdir()
     (kept / "model.safetensors").write_bytes(weights[:-1])
-    assert instructions.make_policy(params, paths).equals(first)
+    assert instruction_tuning.make_policy(params, paths).equals(first)
     assert len(tuned) == 1
     assert (paths.policy / "model.safetensors").read_bytes() == weights
     write_rows(paths.root, "alpaca.jsonl", ROWS[1:])
-    assert not instructions.make_policy(params, paths).equals(first)
+    assert not instruction_tuning.make_policy(params, paths).equals(first)
 
 
 def test_a_killed_teaching_goes_on_to_the_same_policy(taught, monkeypatch, tmp_path):
     params, paths = taught
-    instructions.make_policy(params, paths)
+    instruction_tuning.make_policy(params, paths)
     weights = (paths.policy / "model.safetensors").read_bytes()
     (kept,) = (paths.scratch / "policy").iterdir()
     kept.rename(tmp_path / "away")
-    fine_tune = instructions.fine_tune
+    fine_tune = instruction_tuning.fine_tune
 
     def die(step):
         if step == 5:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(instructions, "fine_tune", lambda *a, **k: fine_tune(*a, **k, after_step=die))
+        patch.setattr(instruction_tuning, "fine_tune", lambda *a, **k: fine_tune(*a, **k, after_step=die))
         with pytest.raises(KeyboardInterrupt):
-            instructions.make_policy(params, paths)
+            instruction_tuning.make_policy(params, paths)
     seen = []
-    monkeypatch.setattr(instructions, "fine_tune", lambda *a, **k: fine_tune(*a, **k, after_step=seen.append))
-    row = instructions.make_policy(params, paths).iloc[0]
+    monkeypatch.setattr(instruction_tuning, "fine_tune", lambda *a, **k: fine_tune(*a, **k, after_step=seen.append))
+    row = instruction_tuning.make_policy(params, paths).iloc[0]
     assert seen == [5, 6]
     assert np.isfinite(row["first_loss"])
     assert (paths.policy / "model.safetensors").read_bytes() == weights

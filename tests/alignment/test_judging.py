@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from judged_responses import STATS, scored_of
 
 from more_repro import tables
-from more_repro.alignment.comparisons import comparisons
 from more_repro.alignment.judges import oracle, reward_model
 from more_repro.alignment.judges.errors import JudgeError
-from more_repro.alignment.judging import judge
-from more_repro.alignment.scored_verdicts import TIE_WIDTHS, compare, scored_points, scored_verdicts
-from more_repro.alignment.win_rates import scheme_duels, win_rates
+from more_repro.alignment.judging.judging import judge
+from more_repro.alignment.judging.match_ups import comparisons
+from more_repro.alignment.judging.scored import TIE_WIDTHS, compare, scored_points, scored_verdicts
+from more_repro.alignment.judging.win_rates import scheme_duels, win_rates
 from more_repro.records import prompt_from_json
 from more_repro.world import oracle as world_oracle
 

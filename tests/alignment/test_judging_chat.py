@@ -17,14 +17,14 @@ from judge_server import Answer, places_of, prefer_longer, serving
 from judged_responses import STATS, table_of
 
 from more_repro import tables
-from more_repro.alignment.judges import chat as chat_judge
-from more_repro.alignment.judges import waiting
-from more_repro.alignment.judges.endpoint import BASE_URL, KEY, MODEL, Endpoint
+from more_repro.alignment.judges.chat import backoff
+from more_repro.alignment.judges.chat import judge as chat_judge
+from more_repro.alignment.judges.chat.backoff import Clock
+from more_repro.alignment.judges.chat.endpoint import BASE_URL, KEY, MODEL, Endpoint
 from more_repro.alignment.judges.errors import BudgetError, JudgeError
 from more_repro.alignment.judges.questions import Question
-from more_repro.alignment.judges.waiting import Clock
-from more_repro.alignment.judging import judge
-from more_repro.alignment.win_rates import win_rates
+from more_repro.alignment.judging.judging import judge
+from more_repro.alignment.judging.win_rates import win_rates
 from more_repro.paths import Paths
 from more_repro.records import Message
 
@@ -322,7 +322,7 @@ def environment(monkeypatch):
         for name, value in ((BASE_URL, server.url), (MODEL, "stub"), (KEY, SECRET)):
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(waiting, "FIRST_S", 0.001)
+        monkeypatch.setattr(backoff, "FIRST_S", 0.001)
 
     for name in (BASE_URL, MODEL, KEY):
         monkeypatch.delenv(name, raising=False)
@@ -441,6 +441,6 @@ def test_a_missing_package_is_said_with_its_extra(ask, monkeypatch):
 
 
 def test_the_judges_load_no_client_until_one_is_asked_for():
-    code = "import more_repro.alignment.judging, sys; print('openai' in sys.modules, 'httpx' in sys.modules)"
+    code = "import more_repro.alignment.judging.judging, sys; print('openai' in sys.modules, 'httpx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judged_responses import STATS, table_of
 
-from more_repro.alignment.comparisons import comparisons
-from more_repro.alignment.judge_statistics import judge_statistics
 from more_repro.alignment.judges.answers import Answers
 from more_repro.alignment.judges.questions import Question
-from more_repro.alignment.pair_verdicts import ask_twice, pair_points, pair_verdicts, swap
-from more_repro.alignment.win_rates import scheme_duels, win_rates
+from more_repro.alignment.judging.judge_statistics import judge_statistics
+from more_repro.alignment.judging.match_ups import comparisons
+from more_repro.alignment.judging.pairwise import ask_twice, pair_points, pair_verdicts, swap
+from more_repro.alignment.judging.win_rates import scheme_duels, win_rates
 from more_repro.records import Message
 
 PROMPT = (Message("user", "hello"),)

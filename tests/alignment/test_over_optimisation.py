@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from more_repro import tables
-from more_repro.alignment import over_optimisation, subsets
+from more_repro.alignment.judging import over_optimisation
+from more_repro.alignment.sampling import best_of_n_expectation
 from more_repro.params import Stats
 
 STATS = Stats(seed=0, bins=10, null_draws=10, bootstrap_draws=400, permutation_draws=10, confidence=0.95)
@@ -53,7 +54,7 @@ def curve(table: pd.DataFrame, column: str, choice: str, source: str = "all", sc
 @given(st.lists(st.lists(st.integers(-2, 2), min_size=5, max_size=5), min_size=1, max_size=4))
 def test_a_choice_share_is_that_of_all_subsets(grid):
     rewards = np.array(grid, dtype=float)
-    shares = subsets.choice_shares(rewards)
+    shares = best_of_n_expectation.choice_shares(rewards)
     for prompt, row in enumerate(rewards):
         for n in range(1, 6):
             expected = np.zeros(5)
@@ -134,7 +135,7 @@ def test_kl_bound_is_the_formula_and_zero_without_a_choice():
     bound = curve(table, "kl_bound_nats", "best")
     assert bound[0] == 0
     assert bound == pytest.approx([np.log(n) - (n - 1) / n for n in range(1, 6)])
-    assert subsets.kl_bound_nats(np.array([16])) == pytest.approx([np.log(16) - 15 / 16])
+    assert best_of_n_expectation.kl_bound_nats(np.array([16])) == pytest.approx([np.log(16) - 15 / 16])
 
 
 def test_curves_equal_a_simulation_of_choices():

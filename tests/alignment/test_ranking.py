@@ -7,8 +7,8 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from more_repro.alignment.best_of_n import reference_key
-from more_repro.alignment.ranking import PRIOR_GAMES, bradley_terry, ranks, strengths
+from more_repro.alignment.judging.ranking import PRIOR_GAMES, bradley_terry, ranks, strengths
+from more_repro.alignment.sampling.best_of_n import reference_key
 from more_repro.params import Stats
 
 STATS = Stats(seed=0, bins=10, null_draws=10, bootstrap_draws=200, permutation_draws=10, confidence=0.95)

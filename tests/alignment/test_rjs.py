@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.alignment import perplexity, policies, rjs, sampling, texts
+from more_repro.alignment.policies import perplexity, policy, rjs, texts
+from more_repro.alignment.sampling import prompts_and_samples
 from more_repro.lm import bases, causal, generation
 from more_repro.lm.encoding import encode_examples
 from more_repro.params import Stats
@@ -28,7 +29,7 @@ def one_by_one(function, jobs, label, preload=()):
 def test_every_policy_answers_every_test_prompt_once(study):
     responses = study.responses
     assert tables.check(responses, "responses").equals(responses)
-    prompts = sampling.test_prompts(study.params, study.paths)
+    prompts = prompts_and_samples.test_prompts(study.params, study.paths)
     names = [*study.picks["policy"].unique(), "sft", "untuned"]
     assert responses["policy"].unique().tolist() == names
     for _, rows in responses.groupby("policy"):
@@ -94,15 +95,15 @@ def test_equal_picks_share_one_job_and_other_picks_never_do(study, monkeypatch, 
 
 
 def test_fingerprint_follows_settings_base_and_picks(study):
-    prompts = sampling.test_prompts(study.params, study.paths)
+    prompts = prompts_and_samples.test_prompts(study.params, study.paths)
     exam = rjs._exam(study.params, study.paths, prompts, rjs._read_pairs(study.params, study.paths, "test"))
-    digest = policies.exam_digest(exam)
-    assert digest == policies.exam_digest(exam)
-    assert digest != policies.exam_digest(replace(exam, sft=replace(exam.sft, learning_rate=0.5)))
-    assert digest == policies.exam_digest(replace(exam, sft=replace(exam.sft, checkpoint_steps=7)))
-    assert digest != policies.exam_digest(replace(exam, prompts=exam.prompts[1:]))
+    digest = policy.exam_digest(exam)
+    assert digest == policy.exam_digest(exam)
+    assert digest != policy.exam_digest(replace(exam, sft=replace(exam.sft, learning_rate=0.5)))
+    assert digest == policy.exam_digest(replace(exam, sft=replace(exam.sft, checkpoint_steps=7)))
+    assert digest != policy.exam_digest(replace(exam, prompts=exam.prompts[1:]))
     text = texts.Text("[]", "a")
-    names = {policies.picks_digest(digest, picks) for picks in ((), (text,), (replace(text, finished=False),))}
+    names = {policy.picks_digest(digest, picks) for picks in ((), (text,), (replace(text, finished=False),))}
     assert len(names) == 3
 
 
@@ -115,14 +116,14 @@ def test_unfinished_picks_do_not_teach_an_end(study):
 
 
 def test_results_are_written_whole_and_read_back_exactly(tmp_path):
-    result = policies.PolicyResult(
+    result = policy.PolicyResult(
         (generation.Generated("a “b”", 3, True),),
         np.array([0.1 + 0.2, 1e-17]),
         np.array([1, 2]),
         np.array([False, True]),
     )
-    policies._write(tmp_path / "r.json", result)
-    back = policies.read_result(tmp_path / "r.json")
+    policy._write(tmp_path / "r.json", result)
+    back = policy.read_result(tmp_path / "r.json")
     assert back.responses == result.responses
     assert back.nats.tolist() == result.nats.tolist()
     assert back.n_tokens.tolist() == [1, 2]
@@ -188,22 +189,22 @@ def test_responses_say_what_they_were_drawn_with(study):
 
 
 def test_a_killed_fine_tuning_goes_on_to_the_same_answers(study, tmp_path, monkeypatch):
-    prompts = sampling.test_prompts(study.params, study.paths).head(4)
+    prompts = prompts_and_samples.test_prompts(study.params, study.paths).head(4)
     truth = rjs._read_pairs(study.params, study.paths, "test").head(4)
     exam = rjs._exam(study.params, study.paths, prompts, truth)
     exam = replace(exam, sft=replace(exam.sft, checkpoint_steps=1))
     (*_, picks, _) = rjs._policies(study.params, study.paths, study.picks, study.samples)[1]
-    plain = policies.PolicyJob("p", exam, picks, str(tmp_path / "plain.json"))
-    policies.run_policy(plain)
+    plain = policy.PolicyJob("p", exam, picks, str(tmp_path / "plain.json"))
+    policy.run_policy(plain)
     killed = replace(plain, out=str(tmp_path / "killed.json"))
     with monkeypatch.context() as patch:
-        patch.setattr(policies.generation, "generate", None)  # stops after the fine-tuning
+        patch.setattr(policy.generation, "generate", None)  # stops after the fine-tuning
         with pytest.raises(TypeError):
-            policies.run_policy(killed)
+            policy.run_policy(killed)
     assert (tmp_path / "killed.checkpoints" / "checkpoint-3").is_dir()
     said = []
     monkeypatch.setattr("more_repro.progress.say", said.append)
-    policies.run_policy(killed)
+    policy.run_policy(killed)
     assert said == ["p: resumed after step 3"]
     assert (tmp_path / "killed.json").read_bytes() == (tmp_path / "plain.json").read_bytes()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["killed.json", "plain.json"]

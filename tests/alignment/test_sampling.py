@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.alignment import sample_batches, sampling
+from more_repro.alignment.sampling import prompts_and_samples, sample_cache
 from more_repro.lm import base_files, bases, generation
 from more_repro.params import Params
 from more_repro.paths import Paths
@@ -52,7 +52,7 @@ def place(params, tmp_path_factory):
     bases.make_base(align.policy, settings, texts, base, seed=1, max_length=params.rm.max_length)
     paths.policy.mkdir(parents=True)
     base_files.write_pointer(paths.policy, "hub", str(base), None)
-    return Place(params, paths, sampling.sample_policy(params, paths))
+    return Place(params, paths, prompts_and_samples.sample_policy(params, paths))
 
 
 def changed(place, scratch=None, **changes):
@@ -66,7 +66,7 @@ def changed(place, scratch=None, **changes):
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(sampling, "generation_batch", lambda params: 16)
+    monkeypatch.setattr(prompts_and_samples, "generation_batch", lambda params: 16)
 
 
 def test_each_prompt_has_n_numbered_samples(place):
@@ -81,16 +81,16 @@ def test_each_prompt_has_n_numbered_samples(place):
 
 def test_sampling_again_gives_the_same_table_and_loads_no_model(place, monkeypatch):
     monkeypatch.setattr(bases, "load_causal_lm", None)
-    assert sampling.sample_policy(place.params, place.paths).equals(place.samples)
+    assert prompts_and_samples.sample_policy(place.params, place.paths).equals(place.samples)
 
 
 def test_batch_size_and_order_of_prompts_change_nothing(place, tmp_path, small_batches):
     params, paths = changed(place, tmp_path)
-    assert sampling.sample_policy(params, paths).equals(place.samples)
-    request = sampling._request(params, paths, 4)
+    assert prompts_and_samples.sample_policy(params, paths).equals(place.samples)
+    request = prompts_and_samples._request(params, paths, 4)
     prompts = place.samples["prompt"].drop_duplicates().tolist()
-    forth = sample_batches.draw(request, prompts, tmp_path / "forth", "forth")
-    back = sample_batches.draw(request, prompts[::-1], tmp_path / "back", "back")
+    forth = sample_cache.draw(request, prompts, tmp_path / "forth", "forth")
+    back = sample_cache.draw(request, prompts[::-1], tmp_path / "back", "back")
     assert back[::-1] == forth
 
 
@@ -130,7 +130,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_bytes(place, tmp_path, 
     done[1].with_name(f".{done[1].name}.1.part").write_text("[[[")  # as a kill while writing leaves it
     calls, generate = [], generation.generate
     monkeypatch.setattr(generation, "generate", lambda *a, **k: calls.append(1) or generate(*a, **k))
-    table = sampling.sample_policy(params, paths)
+    table = prompts_and_samples.sample_policy(params, paths)
     assert len(calls) == 10 - 3
     assert table.equals(place.samples)
     assert "samples 40/40 (100%)" in capsys.readouterr().err
@@ -141,34 +141,34 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_bytes(place, tmp_path, 
 
 def test_a_batch_file_that_is_not_whole_is_drawn_again(place, tmp_path):
     params, paths = changed(place, tmp_path)
-    first = sampling.sample_policy(params, paths)
+    first = prompts_and_samples.sample_policy(params, paths)
     (file,) = (paths.scratch / "samples").glob("*/000000.json")
     whole = file.read_bytes()
     for broken in (whole[:50], b"[]", b"\xff"):
         file.write_bytes(broken)
-        assert sampling.sample_policy(params, paths).equals(first)
+        assert prompts_and_samples.sample_policy(params, paths).equals(first)
         assert file.read_bytes() == whole
 
 
 @pytest.mark.parametrize("changes", [{"temperature": 0.5}, {"max_new_tokens": 12}, {"samples_per_prompt": 2}])
 def test_other_settings_share_no_batch(place, tmp_path, changes):
     params, paths = changed(place, tmp_path, **changes)
-    sampling.sample_policy(place.params, paths)
-    sampling.sample_policy(params, paths)
+    prompts_and_samples.sample_policy(place.params, paths)
+    prompts_and_samples.sample_policy(params, paths)
     assert len(list((paths.scratch / "samples").iterdir())) == 2
 
 
 def test_another_policy_shares_no_batch(place, tmp_path):
-    request = sampling._request(place.params, place.paths, 4)
-    first = sample_batches._digest(request, ["a"])
-    assert sample_batches._digest(request, ["a", "b"]) != first
+    request = prompts_and_samples._request(place.params, place.paths, 4)
+    first = sample_cache._digest(request, ["a"])
+    assert sample_cache._digest(request, ["a", "b"]) != first
     base = place.paths.base(place.params.align.policy)
-    assert sample_batches._digest(replace(request, policy=base), ["a"]) != first
+    assert sample_cache._digest(replace(request, policy=base), ["a"]) != first
 
 
 def test_every_sample_says_what_it_was_drawn_with(place):
     (text,) = place.samples["settings"].unique()
-    assert text == sampling.generation_settings(place.params, place.paths)
+    assert text == prompts_and_samples.generation_settings(place.params, place.paths)
     settings, align = json.loads(text), place.params.align
     assert set(settings) == {
         "sampler", "sampler_version", "torch_version", "precision", "temperature", "max_new_tokens",
@@ -180,15 +180,15 @@ def test_every_sample_says_what_it_was_drawn_with(place):
 
 
 def test_best_of_samples_are_of_the_first_test_prompts_and_one_more_than_n(place):
-    table, best_of = sampling.sample_best_of(place.params, place.paths), place.params.align.best_of
-    wanted = sampling.test_prompts(place.params, place.paths)["prompt_id"].head(best_of.prompts)
+    table, best_of = prompts_and_samples.sample_best_of(place.params, place.paths), place.params.align.best_of
+    wanted = prompts_and_samples.test_prompts(place.params, place.paths)["prompt_id"].head(best_of.prompts)
     assert table["prompt_id"].drop_duplicates().tolist() == wanted.tolist()
     assert (table.groupby("prompt_id")["number"].apply(list).map(lambda n: n == list(range(best_of.samples + 1)))).all()
 
 
 def test_a_larger_n_keeps_the_samples_of_a_smaller(place, tmp_path):
     params, paths = changed(place, tmp_path, samples_per_prompt=7)
-    more = sampling.sample_policy(params, paths)
+    more = prompts_and_samples.sample_policy(params, paths)
     kept = more[more["number"] < place.params.align.samples_per_prompt].reset_index(drop=True)
     assert kept.equals(place.samples)
 
@@ -197,7 +197,7 @@ def test_prompts_without_room_are_cut_on_the_left_and_counted(place, tmp_path, c
     rm = place.params.rm.model_copy(update={"max_length": place.params.align.max_new_tokens + 6})
     params, paths = changed(place, tmp_path)
     params = params.model_copy(update={"rm": rm})
-    table = sampling.sample_policy(params, paths)
+    table = prompts_and_samples.sample_policy(params, paths)
     tokenizer = bases.load_tokenizer(paths.policy)
     prompts = table.drop_duplicates("prompt_id")
     over = [
@@ -205,12 +205,12 @@ def test_prompts_without_room_are_cut_on_the_left_and_counted(place, tmp_path, c
     ]
     assert sum(over) > 0
     assert f"{sum(over)} of {len(prompts)} prompts have over 6 tokens" in capsys.readouterr().err
-    counts = sampling.sample_counts(params, paths, table).set_index("source")
+    counts = prompts_and_samples.sample_counts(params, paths, table).set_index("source")
     assert counts["n_cut_prompts"].to_dict() == prompts.assign(over=over).groupby("source")["over"].sum().to_dict()
 
 
 def test_counts_are_of_responses_to_the_same_prompt(place):
-    counts = sampling.sample_counts(place.params, place.paths, place.samples)
+    counts = prompts_and_samples.sample_counts(place.params, place.paths, place.samples)
     assert counts["n_prompts"].sum() == place.params.align.train_prompts
     for row in counts.itertuples():
         part = place.samples[place.samples["source"] == row.source]
@@ -222,13 +222,13 @@ def test_counts_are_of_responses_to_the_same_prompt(place):
 def test_vllm_without_its_extra_is_an_error_that_names_it(place, tmp_path):
     params, paths = changed(place, tmp_path, sampler="vllm")
     with pytest.raises(ImportError, match="extra `vllm` on a machine with a GPU"):
-        sampling.sample_policy(params, paths)
+        prompts_and_samples.sample_policy(params, paths)
 
 
 def test_prompts_are_different_and_of_their_own_split(place):
     for split, prompts in (
-        ("train", sampling.train_prompts(place.params, place.paths)),
-        ("test", sampling.test_prompts(place.params, place.paths)),
+        ("train", prompts_and_samples.train_prompts(place.params, place.paths)),
+        ("test", prompts_and_samples.test_prompts(place.params, place.paths)),
     ):
         pairs = [tables.read(place.paths.pairs(source, split), "pairs") for source in place.params.align.sources]
         known = pd.concat(pairs)[["prompt_id", "source", "prompt"]].drop_duplicates()
@@ -240,7 +240,7 @@ def test_prompts_are_different_and_of_their_own_split(place):
 def test_more_prompts_than_there_are_gives_all_of_them_once(place):
     params, paths = changed(place, train_prompts=10**6)
     pairs = pd.concat([tables.read(paths.pairs(s, "train"), "pairs") for s in params.align.sources])
-    found = sampling.train_prompts(params, paths)
+    found = prompts_and_samples.train_prompts(params, paths)
     assert sorted(found["prompt_id"]) == sorted(pairs["prompt_id"].unique())
 
 
@@ -249,6 +249,6 @@ def test_a_prompt_of_two_sources_counts_once(place, tmp_path):
     pairs = tables.read(place.paths.pairs("helpful", "test"), "pairs")
     for source in ("helpful", "harmless"):
         tables.write(pairs.assign(source=source), paths.pairs(source, "test"), "pairs")
-    found = sampling.test_prompts(place.params, paths)
+    found = prompts_and_samples.test_prompts(place.params, paths)
     assert found["prompt_id"].is_unique
     assert set(found["source"]) == {"helpful", "harmless"}

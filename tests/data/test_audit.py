@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from more_repro.data import audit
-from more_repro.data.audit import Part
-from more_repro.data.rows import MOST_EXAMPLES, Rows, question
+from more_repro.data.ingest import audit
+from more_repro.data.ingest.audit import Part
+from more_repro.data.sources.pair_collector import MOST_EXAMPLES, Rows, question
 from more_repro.records import prompt_id
 
 SMALL_TEXT = st.sampled_from(["", " ", "[removed]", "a", "b", "c"])

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.data import diversity
-from more_repro.data.frames import pairs_frame
-from more_repro.data.truth import true_choices
+from more_repro.data.diversity import measure_all
+from more_repro.data.ingest.pairs_table import pairs_frame
+from more_repro.data.diversity.true_agreement import true_choices
 from more_repro.params import load_params
 from more_repro.paths import Paths
 from more_repro.records import Message, PreferencePair
@@ -46,7 +46,7 @@ def measure(root, sources, reader="trl"):
     for name, pairs in sources.items():
         tables.write(pairs.iloc[:160], paths.pairs(name, "train"), "pairs")
         tables.write(pairs.iloc[160:], paths.pairs(name, "test"), "pairs")
-    return diversity.measure_all(params.model_copy(update={"sources": entries}), paths), paths
+    return measure_all.measure_all(params.model_copy(update={"sources": entries}), paths), paths
 
 
 def value(result, measure_name, a, b):
@@ -151,7 +151,7 @@ def test_the_order_of_sources_permutes_the_tables(measured, tmp_path):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_number_of_workers_changes_no_bit(workers, measured, tmp_path, monkeypatch):
     sources, result, _ = measured
-    monkeypatch.setattr(diversity, "_WORTH_A_POOL", 0)
+    monkeypatch.setattr(measure_all, "_WORTH_A_POOL", 0)
     monkeypatch.setenv("MORE_REPRO_WORKERS", str(workers))
     again, _ = measure(tmp_path, sources)
     assert all(again[name].equals(table) for name, table in result.items())

@@ -9,20 +9,10 @@ from scipy.spatial.distance import jensenshannon
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import roc_auc_score
 
-from more_repro.data import (
-    divergence,
-    intervals,
-    lengths,
-    linear,
-    log_odds,
-    overlap,
-    resampling,
-    similarity,
-    told_apart,
-    words,
-)
-from more_repro.data.frames import pairs_frame
-from more_repro.data.linear import LinearModel
+from more_repro.data.diversity import word_divergence, lengths, linear_bradley_terry, log_odds, overlap, keyed_random, preference_similarity, source_classifier, bag_of_words
+from more_repro.stats import clustered
+from more_repro.data.ingest.pairs_table import pairs_frame
+from more_repro.data.diversity.linear_bradley_terry import LinearModel
 from more_repro.records import Message, PreferencePair
 
 
@@ -32,7 +22,7 @@ def frame_of(*texts, source="s"):
 
 
 def keys_of(n, name=""):
-    return resampling.prompt_keys([f"{name}{number}" for number in range(n)])
+    return keyed_random.prompt_keys([f"{name}{number}" for number in range(n)])
 
 
 SHARES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=2, max_size=50).map(np.array)
@@ -40,25 +30,25 @@ SHARES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=2, max_size=50).map
 
 @given(values=SHARES)
 def test_share_intervals_hold_the_share_and_stay_in_range(values):
-    share, low, high = intervals.clustered_share(values, np.arange(len(values)) // 2, 0.95)
+    share, low, high = clustered.clustered_share(values, np.arange(len(values)) // 2, 0.95)
     assert 0 <= low <= share == values.mean() <= high <= 1
 
 
 @given(values=SHARES, copies=st.integers(1, 5))
 def test_copies_of_a_prompts_pairs_carry_no_information(values, copies):
     """A clustered interval of pairs repeated under their own prompt is the interval of the pairs."""
-    once = intervals.clustered_mean(values, np.arange(len(values)), 0.9)
-    repeated = intervals.clustered_mean(np.repeat(values, copies), np.repeat(np.arange(len(values)), copies), 0.9)
+    once = clustered.clustered_mean(values, np.arange(len(values)), 0.9)
+    repeated = clustered.clustered_mean(np.repeat(values, copies), np.repeat(np.arange(len(values)), copies), 0.9)
     assert repeated == pytest.approx(once)
 
 
 def test_without_clusters_the_share_interval_is_wilsons():
     values = np.array([1.0] * 30 + [0.0] * 10)
-    share, low, high = intervals.clustered_share(values, np.arange(40), 0.95)
+    share, low, high = clustered.clustered_share(values, np.arange(40), 0.95)
     # Wilson for 30 of 40 is (.5981, .8581); n/(n-1) in the variance and Student's quantile make ours wider.
     assert (share, low, high) == pytest.approx((0.75, 0.5981, 0.8581), abs=0.008)
     assert low < 0.5981 < 0.8581 < high
-    many = intervals.clustered_share(np.tile(values, 1000), np.arange(40_000), 0.95)
+    many = clustered.clustered_share(np.tile(values, 1000), np.arange(40_000), 0.95)
     assert many == pytest.approx((0.75, 0.745733, 0.754221), abs=2e-5)
 
 
@@ -67,27 +57,27 @@ def test_intervals_of_few_prompts_cover_as_often_as_they_say(n_prompts):
     rng = np.random.default_rng(n_prompts)
     prompts = np.arange(2 * n_prompts) // 2
     shifts = rng.normal(size=(2000, n_prompts))[:, prompts] + 0.3 * rng.normal(size=(2000, 2 * n_prompts))
-    found = np.array([intervals.clustered_mean(values, prompts, 0.9) for values in shifts])
+    found = np.array([clustered.clustered_mean(values, prompts, 0.9) for values in shifts])
     assert np.mean((found[:, 1] <= 0) & (found[:, 2] >= 0)) == pytest.approx(0.9, abs=0.02)
 
 
 def test_two_prompts_leave_a_share_all_but_open():
-    share, low, high = intervals.clustered_share(np.array([1.0, 1.0]), np.arange(2), 0.95)
+    share, low, high = clustered.clustered_share(np.array([1.0, 1.0]), np.arange(2), 0.95)
     assert (share, high) == (1, 1)
     assert low < 0.05
 
 
 def test_intervals_of_too_few_clusters_are_not_defined():
-    assert np.isnan(intervals.clustered_mean(np.array([]), np.array([]), 0.9).estimate)
-    assert np.isnan(intervals.clustered_mean(np.array([1.0, 2.0]), np.array([0, 0]), 0.9).low)
-    share = intervals.clustered_share(np.array([1.0, 0.0]), np.array([0, 0]), 0.9)
+    assert np.isnan(clustered.clustered_mean(np.array([]), np.array([]), 0.9).estimate)
+    assert np.isnan(clustered.clustered_mean(np.array([1.0, 2.0]), np.array([0, 0]), 0.9).low)
+    share = clustered.clustered_share(np.array([1.0, 0.0]), np.array([0, 0]), 0.9)
     assert share.high - share.low > 0.7
-    assert np.isnan(intervals.clustered_quantile(np.array([]), np.array([]), 0.5, 0.9).estimate)
+    assert np.isnan(clustered.clustered_quantile(np.array([]), np.array([]), 0.5, 0.9).estimate)
 
 
 @given(values=st.lists(st.integers(0, 20), min_size=2, max_size=60), share=st.sampled_from([0.1, 0.5, 0.9]))
 def test_a_quantile_is_numpys_and_its_interval_holds_it(values, share):
-    found = intervals.clustered_quantile(np.array(values, float), np.arange(len(values)), share, 0.95)
+    found = clustered.clustered_quantile(np.array(values, float), np.arange(len(values)), share, 0.95)
     assert found.estimate == np.quantile(values, share, method="inverted_cdf")
     assert found.low <= found.estimate <= found.high
 
@@ -95,16 +85,16 @@ def test_a_quantile_is_numpys_and_its_interval_holds_it(values, share):
 def test_equal_prompts_make_equal_choices_wherever_they_stand():
     keys = keys_of(500)
     turned = keys[::-1]
-    assert np.array_equal(resampling.halves(keys, 7, 3)[:, ::-1], resampling.halves(turned, 7, 3))
-    assert np.array_equal(resampling.poisson_times(keys, 7, 4)[:, 3:9], resampling.poisson_times(keys[3:9], 7, 4))
-    assert not np.array_equal(resampling.uniforms(keys, 7, "a", 1), resampling.uniforms(keys, 7, "b", 1))
+    assert np.array_equal(keyed_random.halves(keys, 7, 3)[:, ::-1], keyed_random.halves(turned, 7, 3))
+    assert np.array_equal(keyed_random.poisson_times(keys, 7, 4)[:, 3:9], keyed_random.poisson_times(keys[3:9], 7, 4))
+    assert not np.array_equal(keyed_random.uniforms(keys, 7, "a", 1), keyed_random.uniforms(keys, 7, "b", 1))
 
 
 def test_random_numbers_are_uniform_and_bootstrap_weights_poisson():
-    found = resampling.uniforms(keys_of(2000), 1, "x", 10)
+    found = keyed_random.uniforms(keys_of(2000), 1, "x", 10)
     assert 0 <= found.min() < 0.001 < 0.999 < found.max() < 1
     assert np.corrcoef(found)[np.triu_indices(10, 1)] == pytest.approx(0, abs=0.12)
-    times = resampling.poisson_times(keys_of(2000), 1, 10)
+    times = keyed_random.poisson_times(keys_of(2000), 1, 10)
     assert times.mean() == pytest.approx(1, abs=0.03)
     assert times.var() == pytest.approx(1, abs=0.06)
 
@@ -112,8 +102,8 @@ def test_random_numbers_are_uniform_and_bootstrap_weights_poisson():
 def test_words_are_counted_as_scikit_learn_counts_them():
     rows = [("p", "It’s a test, a Test", "don't _x 3.5"), ("q", "", "é É a")]
     rows[1] = ("q", "b-c", "é É a")
-    found = words.count_words("s", frame_of(*rows))
-    vectorizer = CountVectorizer(token_pattern=words.WORD, vocabulary=list(found.words))
+    found = bag_of_words.count_words("s", frame_of(*rows))
+    vectorizer = CountVectorizer(token_pattern=bag_of_words.WORD, vocabulary=list(found.words))
     assert np.array_equal(
         found.counts.toarray(), vectorizer.transform([r[1] for r in rows] + [r[2] for r in rows]).toarray()
     )
@@ -124,19 +114,19 @@ def test_turns_are_those_of_the_user():
     said = [("system", "be kind"), ("user", "hi"), ("assistant", "yes?"), ("user", "why?")]
     prompts = [tuple(Message(role, text) for role, text in said[:n]) for n in (2, 4)]
     frame = pairs_frame(PreferencePair("s", prompt, "a", "b") for prompt in prompts)
-    assert list(words.count_words("s", frame).turns) == [1, 2]
+    assert list(bag_of_words.count_words("s", frame).turns) == [1, 2]
 
 
 def test_a_sample_keeps_whole_prompts_and_their_counts():
     rows = [(f"p{n // 3}", f"a b{n} c{n}", f"d{n}") for n in range(60)]
-    whole = words.count_words("s", frame_of(*rows))
-    part = words.sample(whole, 31, 7)
+    whole = bag_of_words.count_words("s", frame_of(*rows))
+    part = bag_of_words.sample(whole, 31, 7)
     assert len(part) == 30
     assert set(np.bincount(part.prompts)) == {3}
     assert set(part.keys) <= set(whole.keys)
     assert part.counts.sum() == 30 * 4
     assert part.counts.getnnz(axis=0).min() == 1
-    assert words.sample(whole, 60, 7) is whole
+    assert bag_of_words.sample(whole, 60, 7) is whole
 
 
 def test_features_of_a_swapped_pair_are_negated():
@@ -144,7 +134,7 @@ def test_features_of_a_swapped_pair_are_negated():
     swapped = [(p, r, c) for p, c, r in rows]
     vocabulary = ["a", "b", "flour", "has", "it", "never", "paws", "well"]
     first, second = (
-        words.differences(words.restrict(words.count_words("s", frame_of(*each)), vocabulary)).toarray()
+        bag_of_words.differences(bag_of_words.restrict(bag_of_words.count_words("s", frame_of(*each)), vocabulary)).toarray()
         for each in (rows, swapped)
     )
     assert np.allclose(first, -second)
@@ -154,7 +144,7 @@ def test_features_of_a_swapped_pair_are_negated():
 
 def test_statistics_of_a_pair_counted_by_hand():
     pairs = frame_of(("one two", "a b c", "d"), ("one two", "a", "b"), ("three", "a", "b c"))
-    table = lengths.source_statistics(words.count_words("s", pairs), 0.95).set_index("statistic")["estimate"]
+    table = lengths.source_statistics(bag_of_words.count_words("s", pairs), 0.95).set_index("statistic")["estimate"]
     expected = {
         "mean_prompt_words": 5 / 3, "median_prompt_words": 2, "mean_chosen_words": 5 / 3, "q90_chosen_words": 3,
         "mean_rejected_words": 4 / 3, "mean_extra_words_of_chosen": 1 / 3, "mean_turns": 1, "multi_turn": 0,
@@ -164,8 +154,8 @@ def test_statistics_of_a_pair_counted_by_hand():
 
 
 def frequent_of(*rows, name="s", most=20_000):
-    whole = words.count_words(name, frame_of(*rows, source=name))
-    return overlap.frequent_words(words.sample(whole, most, 7), whole.keys, 7)
+    whole = bag_of_words.count_words(name, frame_of(*rows, source=name))
+    return overlap.frequent_words(bag_of_words.sample(whole, most, 7), whole.keys, 7)
 
 
 def lines_of(**sources):
@@ -221,20 +211,20 @@ def test_the_divergence_is_scipys(counts):
     first, second = np.array(counts, dtype=float).T
     if first.sum() and second.sum():
         expected = jensenshannon(first, second, base=2) ** 2
-        assert divergence.jensen_shannon_bits(first, second) == pytest.approx(np.nan_to_num(expected), abs=1e-7)
+        assert word_divergence.jensen_shannon_bits(first, second) == pytest.approx(np.nan_to_num(expected), abs=1e-7)
 
 
 def test_a_swap_of_every_prompt_leaves_the_divergence_as_it_is():
     rows = [("p", "a a b", "b c"), ("p", "a", "c c")]
-    texts = words.count_words("s", frame_of(*rows))
-    found = divergence.jensen_shannon_bits(*texts.totals())
+    texts = bag_of_words.count_words("s", frame_of(*rows))
+    found = word_divergence.jensen_shannon_bits(*texts.totals())
     # One prompt: both its pairs are swapped or none, and the divergence is symmetric.
-    assert divergence.null_divergences(texts, 20, 7) == pytest.approx(float(found))
+    assert word_divergence.null_divergences(texts, 20, 7) == pytest.approx(float(found))
 
 
 def test_log_odds_point_to_the_words_of_chosen_responses():
     rows = [(f"p{n}", "good same", "bad same") for n in range(30)]
-    table = log_odds.word_log_odds(words.count_words("s", frame_of(*rows)), 0.95).set_index("word")
+    table = log_odds.word_log_odds(bag_of_words.count_words("s", frame_of(*rows)), 0.95).set_index("word")
     assert set(table.index) == {"good", "bad", "same"}
     assert table.loc["good", "log_odds"] == pytest.approx(-table.loc["bad", "log_odds"])
     # each prompt adds the same: z is the root of their number
@@ -249,7 +239,7 @@ def test_words_of_both_sides_are_kept_however_many_one_side_has():
     """Twenty words mark each rejected response and two chosen ones in ten: weaker, and still to be seen."""
     rejected = " ".join(f"bad{n}" for n in range(20))
     rows = [(f"p{n}", "same good fine" if n % 10 == 0 else "same", f"same {rejected}") for n in range(40)]
-    table = log_odds.word_log_odds(words.count_words("s", frame_of(*rows)), 0.95)
+    table = log_odds.word_log_odds(bag_of_words.count_words("s", frame_of(*rows)), 0.95)
     right, left = table[table["z"] > 0], table[table["z"] <= 0]
     assert {"good", "fine"} <= set(right["word"])
     assert len(left) == 10
@@ -259,14 +249,14 @@ def test_words_of_both_sides_are_kept_however_many_one_side_has():
 
 def test_a_word_that_one_prompt_repeats_is_no_evidence():
     rows = [(f"p{n}", f"x{n} y", f"z{n} y") for n in range(30)] + [("loud", "shout " * 4, "y")]
-    table = log_odds.word_log_odds(words.count_words("s", frame_of(*rows)), 0.95).set_index("word")
+    table = log_odds.word_log_odds(bag_of_words.count_words("s", frame_of(*rows)), 0.95).set_index("word")
     assert abs(table["z"].get("shout", 0.0)) <= 1.1
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=4, max_size=60))
 def test_the_auc_is_scikit_learns(rows):
     side, scores = np.array([r[0] for r in rows]), np.array([r[1] for r in rows], dtype=float)
-    found = told_apart.auc_interval(scores, side, np.zeros(len(rows), int), keys_of(len(rows)), 0.95)
+    found = source_classifier.auc_interval(scores, side, np.zeros(len(rows), int), keys_of(len(rows)), 0.95)
     if side.all() or not side.any():
         assert np.isnan(found.estimate)
     else:
@@ -277,8 +267,8 @@ def test_the_auc_is_scikit_learns(rows):
 def test_repeated_texts_of_one_prompt_do_not_narrow_the_interval_of_the_auc():
     rng = np.random.default_rng(0)
     scores, side = rng.normal(size=80), np.arange(80) < 40
-    once = told_apart.auc_interval(scores, side, np.zeros(80, int), keys_of(80), 0.95)
-    twice = told_apart.auc_interval(
+    once = source_classifier.auc_interval(scores, side, np.zeros(80, int), keys_of(80), 0.95)
+    twice = source_classifier.auc_interval(
         np.tile(scores, 2), np.tile(side, 2), np.zeros(160, int), np.tile(keys_of(80), 2), 0.95
     )
     assert twice == pytest.approx(once)
@@ -295,7 +285,7 @@ def bradley_terry():
 
 def test_the_linear_model_finds_the_weights_that_made_the_pairs(bradley_terry):
     features, truth = bradley_terry
-    model = linear.fit(features, np.arange(1500), keys_of(1500), 1, 2, 200)
+    model = linear_bradley_terry.fit(features, np.arange(1500), keys_of(1500), 1, 2, 200)
     spread = model.shifts.std(axis=0)
     assert np.all(np.abs(model.weights - truth) < 4 * spread)
     assert np.all((spread > 0.03) & (spread < 0.15))
@@ -304,30 +294,30 @@ def test_the_linear_model_finds_the_weights_that_made_the_pairs(bradley_terry):
 
 def test_which_side_a_pair_is_turned_to_does_not_matter(bradley_terry):
     features, _ = bradley_terry
-    assert linear.fit_weights(features[1:]) == pytest.approx(linear.fit_weights(features[1:][::-1]), abs=1e-3)
+    assert linear_bradley_terry.fit_weights(features[1:]) == pytest.approx(linear_bradley_terry.fit_weights(features[1:][::-1]), abs=1e-3)
 
 
 def test_where_a_fit_begins_does_not_matter(bradley_terry):
     features, truth = bradley_terry
-    assert linear.fit_weights(features, 3 * truth) == pytest.approx(linear.fit_weights(features), abs=1e-3)
+    assert linear_bradley_terry.fit_weights(features, 3 * truth) == pytest.approx(linear_bradley_terry.fit_weights(features), abs=1e-3)
 
 
 def test_a_half_with_its_copy_is_fitted_as_the_whole(bradley_terry):
     """The penalty of a half is that of the whole."""
     features, _ = bradley_terry
     half = features[:400]
-    doubled = linear.fit_weights(csr_matrix(np.vstack([half.toarray()] * 2)))
-    assert linear.fit_weights(half, share=0.5) == pytest.approx(doubled, abs=1e-3)
+    doubled = linear_bradley_terry.fit_weights(csr_matrix(np.vstack([half.toarray()] * 2)))
+    assert linear_bradley_terry.fit_weights(half, share=0.5) == pytest.approx(doubled, abs=1e-3)
 
 
 def test_one_newton_step_spreads_as_refits_do(bradley_terry):
     features, _ = bradley_terry
-    model = linear.fit(features, np.arange(1500) // 3, keys_of(500), 1, 1, 300)
+    model = linear_bradley_terry.fit(features, np.arange(1500) // 3, keys_of(500), 1, 1, 300)
     rng = np.random.default_rng(2)
     refits = []
     for _ in range(60):
         drawn = rng.integers(500, size=500)
-        refits.append(linear.fit_weights(features[(drawn[:, None] * 3 + np.arange(3)).ravel()]))
+        refits.append(linear_bradley_terry.fit_weights(features[(drawn[:, None] * 3 + np.arange(3)).ravel()]))
     assert model.shifts.std(axis=0) == pytest.approx(np.std(refits, axis=0), rel=0.35)
     assert model.shifts.mean(axis=0) == pytest.approx(np.zeros(4), abs=0.02)
 
@@ -336,16 +326,16 @@ def test_one_newton_step_spreads_as_refits_do(bradley_terry):
 def test_agreement_and_conflict_are_symmetric_and_complete_with_oneself(margins):
     first, second = np.array(margins).T
     prompts = np.arange(len(margins))
-    assert similarity.agreement(first, second, prompts, 0.9) == similarity.agreement(second, first, prompts, 0.9)
-    assert similarity.agreement(first, first, prompts, 0.9).estimate == 1
+    assert preference_similarity.agreement(first, second, prompts, 0.9) == preference_similarity.agreement(second, first, prompts, 0.9)
+    assert preference_similarity.agreement(first, first, prompts, 0.9).estimate == 1
     for sign, expected in ((1.0, 0.0), (-1.0, 1.0)):
-        share, low, high, n = similarity.conflict(first, sign * first, prompts, 0.9)
+        share, low, high, n = preference_similarity.conflict(first, sign * first, prompts, 0.9)
         assert (share == expected and low <= share <= high) if n else np.isnan(share)
 
 
 def test_conflict_counts_the_pairs_that_both_order_surely():
     first, second = np.array([3.0, -2.0, 0.1, 0.2]), np.array([-3.0, -2.0, 0.2, 0.1])
-    share, _, _, n = similarity.conflict(first, second, np.arange(4), 0.95)
+    share, _, _, n = preference_similarity.conflict(first, second, np.arange(4), 0.95)
     assert (share, n) == (0.5, 2)
 
 
@@ -353,8 +343,8 @@ def model_of(truth, rng, n=200):
     """The model whose weights are means of n prompts' noisy versions of the truth."""
     seen = truth + 0.4 * n**0.5 * rng.normal(size=(n, len(truth)))
     keys = rng.integers(0, 2**64, size=n, dtype=np.uint64)
-    halves = np.array([[seen[first].mean(0), seen[~first].mean(0)] for first in resampling.halves(keys, 1, 4)])
-    times = resampling.poisson_times(keys, 1, 200) - 1
+    halves = np.array([[seen[first].mean(0), seen[~first].mean(0)] for first in keyed_random.halves(keys, 1, 4)])
+    times = keyed_random.poisson_times(keys, 1, 200) - 1
     return LinearModel(seen.mean(0), halves, times @ (seen - seen.mean(0)) / n)
 
 
@@ -363,11 +353,11 @@ def test_intervals_of_cosines_cover_the_truth_once_noise_is_taken_out():
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 100))
     second = 0.5 * first + second
-    truth, unit = float(linear.cosine(first, second)), {name: csr_matrix(np.eye(100)) for name in "ab"}
+    truth, unit = float(linear_bradley_terry.cosine(first, second)), {name: csr_matrix(np.eye(100)) for name in "ab"}
     corrected, fitted = [], []
     for _ in range(150):
         models = {"a": model_of(first, rng), "b": model_of(second, rng)}
-        lines = {line[:3]: line[3:6] for line in similarity.directions(models, unit, {"a": 1, "b": 1}, 0.9)}
+        lines = {line[:3]: line[3:6] for line in preference_similarity.directions(models, unit, {"a": 1, "b": 1}, 0.9)}
         _, low, high = lines["a", "b", "direction_cosine_corrected"]
         corrected.append(low <= truth <= high)
         fitted.append(lines["a", "b", "direction_cosine"][0])
@@ -382,9 +372,9 @@ def test_intervals_of_the_auc_cover_chance_where_sources_are_the_same():
         rng = np.random.default_rng(seed)
         texts = [" ".join(f"w{k}" for k in rng.zipf(1.5, 15) % 300) for _ in range(300)]
         rows = [(f"{seed} {number}", text, text) for number, text in enumerate(texts)]
-        a, b = (told_apart.draw_sample(n, frame_of(*rows[s], source=n), 150, 7) for n, s in
+        a, b = (source_classifier.draw_sample(n, frame_of(*rows[s], source=n), 150, 7) for n, s in
                 (("a", slice(150)), ("b", slice(150, 300))))  # fmt: skip
-        interval, n = told_apart.auc_of_sources(a, b, "responses", 7, 0.9)
+        interval, n = source_classifier.auc_of_sources(a, b, "responses", 7, 0.9)
         assert n == 300
         hits.append(interval.low <= 0.5 <= interval.high)
     assert np.mean(hits) >= 0.8
@@ -396,7 +386,7 @@ def test_p_of_the_divergence_is_uniform_where_there_is_no_preference():
     for seed in range(120):
         rng = np.random.default_rng(seed)
         text = lambda rng=rng: " ".join(f"w{k}" for k in rng.zipf(1.4, 12) % 50)  # noqa: E731
-        texts = words.count_words("s", frame_of(*((f"{seed} {n // 2}", text(), text()) for n in range(60))))
-        p.append(divergence.word_divergence(texts, 99, seed, 0.95)["p"].iloc[0])
+        texts = bag_of_words.count_words("s", frame_of(*((f"{seed} {n // 2}", text(), text()) for n in range(60))))
+        p.append(word_divergence.word_divergence(texts, 99, seed, 0.95)["p"].iloc[0])
     assert np.mean(np.array(p) <= 0.1) == pytest.approx(0.1, abs=0.08)
     assert np.mean(p) == pytest.approx(0.5, abs=0.09)

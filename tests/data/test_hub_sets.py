@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from source_params import a_source, some_data
 
-from more_repro.data.reading import read_split
-from more_repro.data.rows import SourceError
+from more_repro.data.reading.read_source import read_split
+from more_repro.files.rows import SourceError
 from more_repro.params import load_params
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

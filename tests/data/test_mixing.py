@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from more_repro.data import mixing
-from more_repro.data.ingest import ingest
+from more_repro.data.ingest.ingest import ingest
 from more_repro.params import load_params
 from more_repro.paths import Paths
 from more_repro.tables import read

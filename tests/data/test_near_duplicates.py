@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from more_repro.data import near_duplicates as near
-from more_repro.data.word_runs import RUN_WORDS
+from more_repro.data.ingest import near_duplicates as near
+from more_repro.data.ingest.shingles import RUN_WORDS
 from more_repro.records import Message, prompt_from_json, prompt_json
 
 

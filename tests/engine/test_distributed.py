@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from more_repro.engine import MoreConfig, MoreTrainer, distributed
-from more_repro.engine.batches import check_split, step_pairs
+from more_repro.engine.batching.step_layout import check_split, step_pairs
 from more_repro.engine.distributed import ALONE, copy_from_first, sum_gradients
 from tiny_models import random_sequences
 

@@ -46,8 +46,8 @@ TRAIN = """
     for module in pkgutil.walk_packages(more_repro.engine.__path__, "more_repro.engine."):
         importlib.import_module(module.name)
 
-    from more_repro.engine.encoding import TokenSequences, starts_of
-    from more_repro.engine.head import StepRule
+    from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
+    from more_repro.engine.head_gradients import StepRule
     from more_repro.engine.optimizer import make_optimizer
     from more_repro.engine.step import step_gradients
     from more_repro.engine.weighting import WeightingSpec, make_weighting

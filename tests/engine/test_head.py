@@ -5,7 +5,7 @@ import pytest
 import torch
 from test_objective import LOSSES, written_out
 
-from more_repro.engine.head import NonFiniteLossError, StepRule, head_step
+from more_repro.engine.head_gradients import NonFiniteLossError, StepRule, head_step
 from more_repro.engine.objective import PairLoss
 from more_repro.engine.weighting import WeightingSpec, make_weighting
 

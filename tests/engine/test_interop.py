@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from more_repro.engine.encoding import encode_sequences
+from more_repro.engine.batching.token_pairs import encode_sequences
 from more_repro.engine.model import load_reward_model, save_reward_model, score
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.records import Message

@@ -4,7 +4,7 @@ import pytest
 import torch
 from token_pairs import ROWS, every_kind, flat_gradient, naive_step, relative
 
-from more_repro.engine.head import StepRule
+from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.lora import LoraSpec, add_lora
 from more_repro.engine.step import step_gradients
 from more_repro.engine.weighting.more import More

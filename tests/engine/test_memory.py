@@ -2,8 +2,8 @@ import pytest
 import torch
 from transformers import FalconConfig, GPT2Config, GPTNeoConfig, OPTConfig
 
-from more_repro.engine import memory
-from more_repro.engine.memory import (
+from more_repro.engine.batching import activation_memory
+from more_repro.engine.batching.activation_memory import (
     StepMemory,
     activation_bytes,
     choose_mode,
@@ -33,7 +33,7 @@ def test_checkpoint_where_one_micro_batch_is_nearly_the_whole_step():
 
 def test_limit_is_what_was_asked_or_half_of_what_the_machine_has(monkeypatch):
     assert memory_limit_bytes(1.5, CPU) == 3 << 29
-    monkeypatch.setattr(memory, "_host_bytes", lambda: 10 << 30)
+    monkeypatch.setattr(activation_memory, "_host_bytes", lambda: 10 << 30)
     assert memory_limit_bytes(None, CPU) == 5 << 30
 
 
@@ -46,8 +46,8 @@ def test_limit_does_not_depend_on_what_is_free():
 
 def test_token_budget_is_what_was_asked_or_suits_the_device():
     assert token_budget_of(77, CPU) == 77
-    assert token_budget_of(None, CPU) == memory.CPU_TOKEN_BUDGET["fp32"]
-    assert token_budget_of(None, torch.device("cuda")) == memory.GPU_TOKEN_BUDGET
+    assert token_budget_of(None, CPU) == activation_memory.CPU_TOKEN_BUDGET["fp32"]
+    assert token_budget_of(None, torch.device("cuda")) == activation_memory.GPU_TOKEN_BUDGET
     with pytest.raises(ValueError, match="at least 1 token, found 0"):
         token_budget_of(0, CPU)
 
@@ -69,7 +69,7 @@ def test_a_step_that_fits_needs_no_more_than_the_limit(share):
     limit = int(share * activation_bytes(CONFIG, n_tokens))
     found = step_memory(CONFIG, n_tokens, widest=20, token_budget=n_tokens, limit_bytes=limit)
     assert found.fits
-    assert memory._needed_bytes(CONFIG, found.mode, n_tokens, found.token_budget) <= limit
+    assert activation_memory._needed_bytes(CONFIG, found.mode, n_tokens, found.token_budget) <= limit
 
 
 def test_a_row_wider_than_the_budget_counts_whole():
@@ -80,11 +80,11 @@ def test_a_row_wider_than_the_budget_counts_whole():
 
 def test_weights_and_what_training_keeps_of_them_are_no_room_for_activations(monkeypatch):
     model = torch.nn.ModuleList([torch.nn.Linear(10, 10, bias=False), torch.nn.Linear(30, 10, bias=False)])
-    monkeypatch.setattr(memory, "_host_bytes", lambda: 100_000)
+    monkeypatch.setattr(activation_memory, "_host_bytes", lambda: 100_000)
     assert memory_limit_bytes(None, CPU, model) == (100_000 - 16 * 400) // 2
     model[1].weight.requires_grad_(False)
     assert memory_limit_bytes(None, CPU, model) == (100_000 - 16 * 100 - 4 * 300) // 2
-    monkeypatch.setattr(memory, "_host_bytes", lambda: 100)
+    monkeypatch.setattr(activation_memory, "_host_bytes", lambda: 100)
     assert memory_limit_bytes(None, CPU, model) == 0
     assert memory_limit_bytes(1.0, CPU, model) == 1 << 30
 

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from more_repro.engine import MoreConfig, MoreTrainer
-from more_repro.engine.head import StepRule
+from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.step import step_gradients
 from more_repro.engine.weighting.uniform import Uniform
 

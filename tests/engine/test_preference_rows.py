@@ -2,7 +2,7 @@ import pytest
 from preference_files import write_base
 from transformers import AutoTokenizer
 
-from more_repro.engine.preference_rows import encode_rows
+from more_repro.engine.batching.preference_rows import encode_rows
 from more_repro.lm.encoding import encode_prompts, encode_responses
 from more_repro.records import Message
 

@@ -4,8 +4,15 @@ import pytest
 import torch
 from token_pairs import N_PAIRS, PREFIXES, every_kind, sequences_of, tokens
 
-from more_repro.engine.micro_batches import token_batches
-from more_repro.engine.prefix import ABSENT, MIN_PREFIX, alone, common_prefix_lengths, neighbour_groups, pair_groups
+from more_repro.engine.batching.micro_batches import token_batches
+from more_repro.engine.batching.shared_prefix import (
+    ABSENT,
+    MIN_PREFIX,
+    alone,
+    common_prefix_lengths,
+    neighbour_groups,
+    pair_groups,
+)
 from tiny_models import random_sequences
 
 
@@ -36,7 +43,7 @@ def test_common_prefixes_do_not_depend_on_chunks(monkeypatch):
     left, right = torch.arange(100), torch.arange(100, 200)
     expected = [common(lists[a], lists[a + 100]) for a in range(100)]
     assert common_prefix_lengths(sequences, left, right).tolist() == expected
-    monkeypatch.setattr("more_repro.engine.prefix._CHUNK", 7)
+    monkeypatch.setattr("more_repro.engine.batching.shared_prefix._CHUNK", 7)
     assert common_prefix_lengths(sequences, left, right).tolist() == expected
 
 

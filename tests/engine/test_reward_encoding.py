@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from more_repro.engine.encoding import encode_pairs, encode_sequences, join
+from more_repro.engine.batching.token_pairs import encode_pairs, encode_sequences, join
 from more_repro.lm.bases import load_tokenizer
 from more_repro.lm.encoding import encode_prompt, encode_response
 from more_repro.records import Message, PreferencePair

@@ -6,12 +6,12 @@ from token_pairs import ROWS, K, every_kind, flat_gradient, naive_rewards, naive
 from transformers import AutoModelForSequenceClassification, MistralConfig, Qwen2Config
 
 from more_repro.engine import model as reward_model
-from more_repro.engine.attention import supports_rows
-from more_repro.engine.encoding import TokenSequences
-from more_repro.engine.head import StepRule
+from more_repro.engine.batching.attention import supports_rows
+from more_repro.engine.batching.packed_rows import plain_rows
+from more_repro.engine.batching.shared_prefix import neighbour_groups
+from more_repro.engine.batching.token_pairs import TokenSequences
+from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.model import head_weight, hidden_states, load_reward_model, reward, score
-from more_repro.engine.prefix import neighbour_groups
-from more_repro.engine.rows import plain_rows
 from more_repro.engine.step import step_gradients
 from more_repro.engine.weighting.uniform import Uniform
 from tiny_models import random_sequences, tiny_model

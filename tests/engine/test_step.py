@@ -3,9 +3,9 @@ import torch
 from token_pairs import KINDS, PREFIXES, ROWS, B, K, every_kind, flat_gradient, naive_step, relative, sequences_of
 from transformers import AutoModelForSequenceClassification, OPTConfig
 
-from more_repro.engine import attention
 from more_repro.engine import model as reward_model
-from more_repro.engine.head import NonFiniteLossError, StepRule
+from more_repro.engine.batching import attention
+from more_repro.engine.head_gradients import NonFiniteLossError, StepRule
 from more_repro.engine.step import step_gradients
 from more_repro.engine.weighting.more import More
 from more_repro.engine.weighting.proportional import Proportional

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from more_repro.engine import LoraSpec, MoreConfig, MoreTrainer, fingerprint, more
-from more_repro.engine.encoding import encode_sequences
+from more_repro.engine.batching.preference_rows import encode_rows
+from more_repro.engine.batching.token_pairs import encode_sequences
 from more_repro.engine.model import score
-from more_repro.engine.preference_rows import encode_rows
 
 TRAIN = {
     "helpful": preference_rows(24, 0),

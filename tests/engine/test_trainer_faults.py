@@ -10,8 +10,8 @@ from token_pairs import flat_gradient, naive_step, relative
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from more_repro.engine import MoreConfig, MoreTrainer, fingerprint, objective
-from more_repro.engine.head import NonFiniteLossError, StepRule
-from more_repro.engine.preference_rows import encode_rows
+from more_repro.engine.batching.preference_rows import encode_rows
+from more_repro.engine.head_gradients import NonFiniteLossError, StepRule
 from more_repro.engine.step import step_gradients
 from more_repro.engine.weighting.more import More
 from tiny_models import tiny_model

@@ -4,7 +4,7 @@ from itertools import chain
 
 import torch
 
-from more_repro.engine.encoding import TokenSequences, starts_of
+from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
 from more_repro.engine.objective import pair_losses
 
 K, B = 3, 4

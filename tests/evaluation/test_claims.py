@@ -6,13 +6,13 @@ import pytest
 from scipy.stats import linregress
 
 from more_repro import tables
-from more_repro.evaluation import verdicts as v
-from more_repro.evaluation.claims import judge_claims
-from more_repro.evaluation.intervals import NAN, Interval
-from more_repro.evaluation.regression import ALIKE, PERMUTATION
+from more_repro.evaluation.claims import rules as v
+from more_repro.evaluation.claims.claims import judge_claims
+from more_repro.evaluation.claims.regime_view import size_trend
+from more_repro.evaluation.regression.regression import ALIKE, PERMUTATION
 from more_repro.evaluation.stages import evaluate_all, regress_all
-from more_repro.evaluation.study import size_trend
 from more_repro.params import load_params
+from more_repro.stats.intervals import NAN, Interval
 
 NAMES = ("helpful", "harmless", "oasst1")
 

@@ -8,9 +8,9 @@ from scipy.stats import ks_2samp
 from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error
 
-from more_repro.evaluation import ece
-from more_repro.evaluation.accuracy import accuracy_interval, clustered_mean, correctness
-from more_repro.evaluation.intervals import mean_interval
+from more_repro.evaluation.metrics import ece
+from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean, correctness
+from more_repro.stats.intervals import mean_interval
 
 
 def symmetrised(margins, n_bins):

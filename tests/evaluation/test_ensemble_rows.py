@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from more_repro.evaluation.claims import judge_claims
-from more_repro.evaluation.design import design_table
+from more_repro.evaluation.claims.claims import judge_claims
+from more_repro.evaluation.regression.design import design_table
 from more_repro.evaluation.stages import evaluate_all
 from more_repro.params import ENSEMBLES, Params, load_params
 from more_repro.records import MODEL_KEY

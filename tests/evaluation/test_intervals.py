@@ -5,8 +5,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from more_repro.evaluation.intervals import holm, mean_interval, stratified_mean, wilson
-from more_repro.evaluation.randomness import generator
+from more_repro.stats.intervals import holm, mean_interval, stratified_mean, wilson
+from more_repro.stats.random import generator
 
 
 def test_holm_is_statsmodels_and_leaves_nan_out():

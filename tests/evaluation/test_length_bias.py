@@ -2,8 +2,16 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from more_repro.evaluation.length import CORRELATION, EXCESS, EXPECTED, LONGER, _rows, correlation, length_bias
-from more_repro.evaluation.scored import Pairs, scored_models
+from more_repro.evaluation.metrics.length_bias import (
+    CORRELATION,
+    EXCESS,
+    EXPECTED,
+    LONGER,
+    _rows,
+    correlation,
+    length_bias,
+)
+from more_repro.evaluation.metrics.scored_models import Pairs, scored_models
 from more_repro.params import Stats
 
 STATS = Stats(seed=7, bins=10, null_draws=20, bootstrap_draws=20, permutation_draws=20, confidence=0.95)

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from more_repro.evaluation import ece, slope
-from more_repro.evaluation.accuracy import clustered_mean
-from more_repro.evaluation.intervals import holm
-from more_repro.evaluation.paired import METRICS, paired_table
-from more_repro.evaluation.resampled import Pool, bootstrap_draws, swap_draws
-from more_repro.evaluation.scored import Pairs, scored_models
+from more_repro.evaluation.comparisons.on_same_pairs import METRICS, paired_table
+from more_repro.evaluation.comparisons.resampling import Pool, bootstrap_draws, swap_draws
+from more_repro.evaluation.metrics import calibration_slope, ece
+from more_repro.evaluation.metrics.accuracy import clustered_mean
+from more_repro.evaluation.metrics.scored_models import Pairs, scored_models
+from more_repro.stats.intervals import holm
 
 ALIGN = ("helpful", "harmless")
 
@@ -60,8 +60,8 @@ def test_differences_are_those_of_the_single_models(table, scores):
     cell = {"base": "tiny", "scheme": "more", "against": "multitask", "source": "align", "seed": "1"}
     expected = {
         "accuracy": (a > 0).mean() - (b > 0).mean(),
-        "log_loss": (slope.log_loss(a) - slope.log_loss(b)).mean(),
-        "log_slope": np.log(slope.slope(a) / slope.slope(b)),
+        "log_loss": (calibration_slope.log_loss(a) - calibration_slope.log_loss(b)).mean(),
+        "log_slope": np.log(calibration_slope.slope(a) / calibration_slope.slope(b)),
         "ece": ece.ece_of(a, 10) - ece.ece_of(b, 10),
     }
     for metric, value in expected.items():
@@ -99,11 +99,14 @@ def test_bootstrap_errors_are_the_clustered_ones(calibrated):
     margins = calibrated(900, rng) + np.repeat(rng.standard_normal(300), 3)
     pool = Pool.of([("a", pairs(margins, prompts))])
     drawn = bootstrap_draws(pool, 2000, rng)
-    for metric, values in (("accuracy", (margins > 0).astype(float)), ("log_loss", slope.log_loss(margins))):
+    for metric, values in (
+        ("accuracy", (margins > 0).astype(float)),
+        ("log_loss", calibration_slope.log_loss(margins)),
+    ):
         expected = clustered_mean(values, prompts, 0.95)
         half = 1.968 * drawn[metric][:, 0].std()
         assert half == pytest.approx((expected.high - expected.low) / 2, rel=0.08), metric
-    fitted = slope.slope_interval(margins, prompts, 0.95)
+    fitted = calibration_slope.slope_interval(margins, prompts, 0.95)
     half = 1.96 * drawn["log_slope"][:, 0].std() * fitted.estimate
     assert half == pytest.approx((fitted.high - fitted.low) / 2, rel=0.08)
 
@@ -113,7 +116,7 @@ def test_one_step_slopes_are_refits(calibrated):
     pool = Pool.of([("a", pairs(margins))])
     drawn = np.exp(bootstrap_draws(pool, 40, np.random.default_rng(5))["log_slope"][:, 0])
     again = np.random.default_rng(5).integers(0, 600, (40, 600))
-    refits = np.array([slope.slope(margins[chosen]) for chosen in again])
+    refits = np.array([calibration_slope.slope(margins[chosen]) for chosen in again])
     assert np.abs(drawn - refits).max() < 0.05 * refits.std()
 
 

@@ -1,29 +1,29 @@
 import numpy as np
 import pytest
 
-from more_repro.evaluation import published
-from more_repro.evaluation.calibrated import null_pairs
+from more_repro.evaluation.paper import printed_numbers
+from more_repro.evaluation.paper_checks.printed_null import null_pairs
 
 
 @pytest.fixture(scope="module")
 def paper():
-    return published.load()
+    return printed_numbers.load()
 
 
 def test_table1_is_the_mean_of_tables_4_to_6(paper):
-    errors = published.tables4_6(paper).pivot_table(index="base", columns="scheme", values="ece", aggfunc="mean")
-    for _, row in published.table1(paper).iloc[1:].iterrows():
+    errors = printed_numbers.tables4_6(paper).pivot_table(index="base", columns="scheme", values="ece", aggfunc="mean")
+    for _, row in printed_numbers.table1(paper).iloc[1:].iterrows():
         assert row["ece"] == pytest.approx(errors.loc[row["base"], row["scheme"]], abs=6e-5)
 
 
 def test_table1_accuracy_is_the_mean_of_table2(paper):
-    accuracy = published.table2(paper).set_index(["base", "scheme"])[["helpful", "harmless"]].mean(axis=1)
-    for _, row in published.table1(paper).iloc[1:].iterrows():
+    accuracy = printed_numbers.table2(paper).set_index(["base", "scheme"])[["helpful", "harmless"]].mean(axis=1)
+    for _, row in printed_numbers.table1(paper).iloc[1:].iterrows():
         assert row["accuracy"] == pytest.approx(accuracy[row["base"], row["scheme"]], abs=1.1e-4)
 
 
 def test_printed_means_of_table2_that_do_not_fit_their_row(paper):
-    table = published.table2(paper)
+    table = printed_numbers.table2(paper)
     off = table[(table["mean"] - table["row_mean"]).abs() > 1.5e-4]
     assert list(zip(off["base"], off["scheme"], strict=True)) == [
         ("pythia-1_4b", "multitask"),
@@ -35,20 +35,19 @@ def test_printed_means_of_table2_that_do_not_fit_their_row(paper):
 
 
 def test_sizes_and_pinned_values(paper):
-    assert [len(f(paper)) for f in (published.table1, published.table2, published.table3, published.tables4_6)] == [
-        7, 20, 5, 18,
-    ]  # fmt: skip
-    assert published.table3(paper)["train"].sum() == 214440
-    assert published.table2(paper)["ece"].sum() == pytest.approx(1.2667, abs=1e-9)
-    assert published.tables4_6(paper)["positive_count"].sum() == 3168
-    duels = published.table1(paper).dropna(subset="win")
+    made = (printed_numbers.table1, printed_numbers.table2, printed_numbers.table3, printed_numbers.tables4_6)
+    assert [len(f(paper)) for f in made] == [7, 20, 5, 18]
+    assert printed_numbers.table3(paper)["train"].sum() == 214440
+    assert printed_numbers.table2(paper)["ece"].sum() == pytest.approx(1.2667, abs=1e-9)
+    assert printed_numbers.tables4_6(paper)["positive_count"].sum() == 3168
+    duels = printed_numbers.table1(paper).dropna(subset="win")
     assert (duels[["win", "tie", "lose"]].sum(axis=1) == 1).all()
     assert paper.hyperparameters["more"]["momentum_alpha"] == 0.99
 
 
 def test_errors_name_the_key():
-    with pytest.raises(ValueError, match=r"published.yaml: .*pairs: Field required"):
-        published.parse("citation: {arxiv: a, venue: b, code: c}")
+    with pytest.raises(ValueError, match=r"printed_numbers.yaml: .*pairs: Field required"):
+        printed_numbers.parse("citation: {arxiv: a, venue: b, code: c}")
 
 
 def difference(accuracy, sizes, *settings):
@@ -69,7 +68,7 @@ def test_noise_of_two_calibrated_models_gives_the_known_tails():
 
 
 def test_drawn_bins_give_the_nulls_of_drawn_pairs(calibrated):
-    from more_repro.evaluation.ece import ece_of
+    from more_repro.evaluation.metrics.ece import ece_of
 
     rng = np.random.default_rng(1)
     a = 0.3853  # accuracy .65

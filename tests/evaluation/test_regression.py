@@ -6,13 +6,21 @@ import pytest
 import statsmodels.api as sm
 
 from more_repro import tables
-from more_repro.evaluation import within
-from more_repro.evaluation.design import design_table, published_design
-from more_repro.evaluation.permutation import freedman_lane, group_permutations
-from more_repro.evaluation.placebo import picks, placebo_table
-from more_repro.evaluation.power import power_curve
-from more_repro.evaluation.regression import CRV3, FIXED, MUNDLAK, NAIVE, PERMUTATION, SCHEMES, regression_table
-from more_repro.evaluation.sensitivity import mundlak
+from more_repro.evaluation.regression import fixed_effects
+from more_repro.evaluation.regression.design import design_table, published_design
+from more_repro.evaluation.regression.permutation import freedman_lane, group_permutations
+from more_repro.evaluation.regression.placebo import picks, placebo_table
+from more_repro.evaluation.regression.power import power_curve
+from more_repro.evaluation.regression.regression import (
+    CRV3,
+    FIXED,
+    MUNDLAK,
+    NAIVE,
+    PERMUTATION,
+    SCHEMES,
+    regression_table,
+)
+from more_repro.evaluation.regression.sensitivity import mundlak
 
 
 def drawn(sizes, effect=0.0, seed=0):
@@ -29,31 +37,34 @@ def dummies(names):
 
 def test_within_fit_is_the_dummy_regression_by_fwl():
     y, x, names = drawn([4, 5, 3, 6], 0.7)
-    data = within.demeaned(y, x, names)
+    data = fixed_effects.demeaned(y, x, names)
     full = np.column_stack([x, dummies(names)])
-    np.testing.assert_allclose(within.coefficients(data), np.linalg.lstsq(full, y, rcond=None)[0][:2])
+    np.testing.assert_allclose(fixed_effects.coefficients(data), np.linalg.lstsq(full, y, rcond=None)[0][:2])
     oracle = sm.OLS(y, full).fit()
     robust = sm.OLS(y, full).fit(cov_type="HC3", use_t=True)
     for term in range(2):
-        for ours, theirs in ((within.t_test(data, term, 0.95), oracle), (within.hc3(data, term, 0.95), robust)):
+        for ours, theirs in (
+            (fixed_effects.t_test(data, term, 0.95), oracle),
+            (fixed_effects.hc3(data, term, 0.95), robust),
+        ):
             assert ours.p == pytest.approx(theirs.pvalues[term], rel=1e-8)
             assert (ours.low, ours.high) == pytest.approx(tuple(theirs.conf_int()[term]), rel=1e-8)
 
 
 def test_jackknife_is_statsmodels_on_demeaned_data():
     y, x, names = drawn([4, 5, 3, 6], 0.7)
-    data = within.demeaned(y, x, names)
+    data = fixed_effects.demeaned(y, x, names)
     fit = sm.OLS(data.y, data.x).fit(cov_type="cluster-crv3", cov_kwds={"groups": data.groups}, use_t=True)
     for term in range(2):
-        ours = within.jackknife(data, term, 0.95)
+        ours = fixed_effects.jackknife(data, term, 0.95)
         assert ours.p == pytest.approx(fit.pvalues[term], rel=1e-8)
         assert (ours.low, ours.high) == pytest.approx(tuple(fit.conf_int()[term]), rel=1e-8)
-    assert np.isnan(within.jackknife(within.demeaned(y, x, ["one"] * y.size), 0, 0.95).low)
+    assert np.isnan(fixed_effects.jackknife(fixed_effects.demeaned(y, x, ["one"] * y.size), 0, 0.95).low)
 
 
 def test_permutation_p_is_enumeration_of_full_fits():
     y, x, names = drawn([3, 2, 3], 1.0, seed=3)
-    data = within.demeaned(y, x, names)
+    data = fixed_effects.demeaned(y, x, names)
     orders, exact = group_permutations(data.groups, 1000, np.random.default_rng(0))
     assert exact
     assert len(orders) == len(np.unique(orders, axis=0)) == 72
@@ -69,7 +80,7 @@ def test_permutation_p_is_enumeration_of_full_fits():
 
 def test_random_permutations_stay_within_groups_and_agree_with_all():
     y, x, names = drawn([4, 4], 0.8, seed=1)
-    data = within.demeaned(y, x, names)
+    data = fixed_effects.demeaned(y, x, names)
     orders, exact = group_permutations(data.groups, 500, np.random.default_rng(0))
     assert not exact
     assert (data.groups[orders] == data.groups).all()
@@ -82,7 +93,7 @@ def test_permutation_holds_its_size_where_pooled_ols_does_not():
     hits = np.zeros(2)
     for seed in range(200):
         y, x, names = drawn([5, 5, 5], 0.0, seed=seed)
-        data = within.demeaned(y, x, names)
+        data = fixed_effects.demeaned(y, x, names)
         orders, exact = group_permutations(data.groups, 199, np.random.default_rng(seed))
         naive = sm.OLS(y, sm.add_constant(x)).fit().pvalues[1]
         hits += [freedman_lane(data, 0, orders, exact) <= 0.05, naive <= 0.05]
@@ -110,16 +121,16 @@ def test_published_points_give_the_known_answers(stats):
     assert "failed" in table.loc[("perplexity_helpful", "ece", MUNDLAK), "note"]
     assert np.isnan(table.loc[("perplexity_helpful", "ece", SCHEMES), "estimate"])
     rows = published_design()
-    data = within.demeaned(rows["perplexity_helpful"].to_numpy(), rows[["ece"]].to_numpy(), rows["group"])
-    ece_alone = within.t_test(data, 0, 0.95)
+    data = fixed_effects.demeaned(rows["perplexity_helpful"].to_numpy(), rows[["ece"]].to_numpy(), rows["group"])
+    ece_alone = fixed_effects.t_test(data, 0, 0.95)
     assert (ece_alone.estimate / 100, ece_alone.p) == pytest.approx((3.86, 0.015), abs=0.005)
 
 
 def test_mundlak_coefficient_is_the_within_one_and_says_boundary():
     y, x, names = drawn([8, 8, 8, 8, 8, 8], 0.7)
-    data = within.demeaned(y, x, names)
+    data = fixed_effects.demeaned(y, x, names)
     interval, _ = mundlak(y, x, data.groups, 0, 0.95)
-    assert interval.estimate == pytest.approx(within.coefficients(data)[0], rel=1e-3)
+    assert interval.estimate == pytest.approx(fixed_effects.coefficients(data)[0], rel=1e-3)
     flat, note = mundlak(data.y, x, data.groups, 0, 0.95)
     assert np.isnan(flat.p) or "boundary" in note
     assert mundlak(y, x, np.zeros(48, dtype=int), 0, 0.95)[1].startswith("one group")
@@ -128,7 +139,7 @@ def test_mundlak_coefficient_is_the_within_one_and_says_boundary():
 @pytest.fixture
 def study(scores, truth, stats):
     """Metrics of the synthetic run, and a policy for every mixed model whose net win falls with accuracy alone."""
-    from more_repro.evaluation.calibration import metrics_table
+    from more_repro.evaluation.metrics.metrics_table import metrics_table
 
     metrics = metrics_table(scores, truth, stats, ("helpful", "harmless"))
     aligned = metrics[(metrics["source"] == "align") & (metrics["trained_on"] == "mixture")].reset_index(drop=True)

@@ -6,17 +6,24 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 
-from more_repro.evaluation import within
-from more_repro.evaluation.calibrated import null_pairs, over_confidence
-from more_repro.evaluation.design import published_design
-from more_repro.evaluation.halves import COLUMNS, half_table
-from more_repro.evaluation.influence import influence_table
-from more_repro.evaluation.noisy import corrected
-from more_repro.evaluation.permutation import freedman_lane, group_permutations
-from more_repro.evaluation.published_checks import published_checks, sign_flip_p
-from more_repro.evaluation.published_noise import published_noise
-from more_repro.evaluation.regression import NOISY, PERMUTATION, SCHEMES, SEEDS, SPLIT, regression_table
-from more_repro.evaluation.scored import scored_models
+from more_repro.evaluation.metrics.scored_models import scored_models
+from more_repro.evaluation.paper_checks.printed_noise import published_noise
+from more_repro.evaluation.paper_checks.printed_null import null_pairs, over_confidence
+from more_repro.evaluation.paper_checks.six_points import published_checks, sign_flip_p
+from more_repro.evaluation.regression import fixed_effects
+from more_repro.evaluation.regression.design import published_design
+from more_repro.evaluation.regression.errors_in_variables import corrected
+from more_repro.evaluation.regression.influence import influence_table
+from more_repro.evaluation.regression.permutation import freedman_lane, group_permutations
+from more_repro.evaluation.regression.regression import (
+    NOISY,
+    PERMUTATION,
+    SCHEMES,
+    SEEDS,
+    SPLIT,
+    regression_table,
+)
+from more_repro.evaluation.regression.split_half import COLUMNS, half_table
 
 
 def design(sizes=(5, 4, 6), seed=0, effect=-2.0) -> pd.DataFrame:
@@ -62,11 +69,13 @@ def test_influence_of_the_published_points_and_of_nothing(stats):
 
 def test_vif_is_statsmodels_on_demeaned_terms():
     table = design()
-    data = within.demeaned(table["net_win"].to_numpy(), table[["ece", "accuracy"]].to_numpy(), list(table["group"]))
+    data = fixed_effects.demeaned(
+        table["net_win"].to_numpy(), table[["ece", "accuracy"]].to_numpy(), list(table["group"])
+    )
     expected = 1 / (1 - np.corrcoef(data.x.T)[0, 1] ** 2)
-    assert within.vif(data, 0) == pytest.approx(expected)
-    assert within.vif(data, 0) == pytest.approx(variance_inflation_factor(data.x, 0))
-    assert within.vif(within.demeaned(data.y, data.x[:, :1], list(table["group"])), 0) == 1
+    assert fixed_effects.vif(data, 0) == pytest.approx(expected)
+    assert fixed_effects.vif(data, 0) == pytest.approx(variance_inflation_factor(data.x, 0))
+    assert fixed_effects.vif(fixed_effects.demeaned(data.y, data.x[:, :1], list(table["group"])), 0) == 1
 
 
 def test_correction_for_noise_removes_attenuation_on_average():
@@ -77,9 +86,9 @@ def test_correction_for_noise_removes_attenuation_on_average():
         true = rng.standard_normal(36)
         y = 1.5 * true + np.repeat(rng.normal(0, 3, 3), 12) + rng.normal(0, 0.5, 36)
         x = np.column_stack([true + rng.normal(0, 0.6, 36), rng.standard_normal(36)])
-        data = within.demeaned(y, x, names)
+        data = fixed_effects.demeaned(y, x, names)
         interval, note = corrected(data, np.full(36, 0.36), 0, 0.95)
-        plain.append(within.coefficients(data)[0])
+        plain.append(fixed_effects.coefficients(data)[0])
         fixed.append(interval.estimate)
         covered += interval.low <= 1.5 <= interval.high
         assert note.startswith("reliability of ECE 0.")
@@ -90,9 +99,11 @@ def test_correction_for_noise_removes_attenuation_on_average():
 
 def test_without_noise_the_correction_changes_nothing_and_too_much_noise_is_said():
     table = design()
-    data = within.demeaned(table["net_win"].to_numpy(), table[["ece", "accuracy"]].to_numpy(), list(table["group"]))
+    data = fixed_effects.demeaned(
+        table["net_win"].to_numpy(), table[["ece", "accuracy"]].to_numpy(), list(table["group"])
+    )
     interval, note = corrected(data, np.zeros(len(table)), 0, 0.95)
-    assert interval.estimate == pytest.approx(within.coefficients(data)[0])
+    assert interval.estimate == pytest.approx(fixed_effects.coefficients(data)[0])
     assert "reliability of ECE 1.00" in note
     interval, note = corrected(data, np.ones(len(table)), 0, 0.95)
     assert np.isnan(interval.estimate)
@@ -178,7 +189,7 @@ def test_permutation_has_its_size_over_two_thousand_null_studies():
         names = np.repeat(["a", "b", "c"], 6)
         level = np.repeat(rng.normal(0, 2, 3), 6)
         x = np.column_stack([level + rng.normal(size=18), rng.normal(size=18) - level])
-        data = within.demeaned(0.5 * x[:, 1] + 3 * level + rng.normal(size=18), x, names)
+        data = fixed_effects.demeaned(0.5 * x[:, 1] + 3 * level + rng.normal(size=18), x, names)
         orders, exact = group_permutations(data.groups, 399, rng)
         rejected += freedman_lane(data, 0, orders, exact) <= 0.05
     assert 0.04 <= rejected / 2000 <= 0.06

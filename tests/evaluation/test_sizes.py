@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 from scipy.special import expit, ndtr
 
-from more_repro.evaluation import ece, within
-from more_repro.evaluation.clusters import spread_by_prompt
-from more_repro.evaluation.permutation import block_permutations, freedman_lane, group_permutations
-from more_repro.evaluation.regression import cells
-from more_repro.evaluation.resampled import Pool, swap_draws
-from more_repro.evaluation.scored import Pairs
+from more_repro.evaluation.comparisons.resampling import Pool, swap_draws
+from more_repro.evaluation.metrics import ece
+from more_repro.evaluation.metrics.clustered_null import spread_by_prompt
+from more_repro.evaluation.metrics.scored_models import Pairs
+from more_repro.evaluation.regression import fixed_effects
+from more_repro.evaluation.regression.permutation import (
+    block_permutations,
+    freedman_lane,
+    group_permutations,
+)
+from more_repro.evaluation.regression.regression import cells
 
 
 def studies(common, runs, n_groups=3, n_schemes=5, n_seeds=3):
@@ -25,7 +30,7 @@ def studies(common, runs, n_groups=3, n_schemes=5, n_seeds=3):
         return np.sqrt(0.8) * both + np.sqrt(0.2) * rng.standard_normal(group.size)
 
     for _ in range(runs):
-        yield within.demeaned(drawn(), np.column_stack([drawn(), rng.standard_normal(group.size)]), group), (
+        yield fixed_effects.demeaned(drawn(), np.column_stack([drawn(), rng.standard_normal(group.size)]), group), (
             group, scheme, seed,
         )  # fmt: skip
 
@@ -39,7 +44,7 @@ def rejections(common, runs, alike):
             blocks = group * 5 + scheme
             places = (group * 0, scheme, group * 3 + seed) if alike else (group, blocks, seed)
             orders = block_permutations(*places, 399, rng), group_permutations(group, 399, rng)
-        limits = within.clustered(data, 0, blocks, 0.95)
+        limits = fixed_effects.clustered(data, 0, blocks, 0.95)
         found = [freedman_lane(data, 0, *one) <= 0.05 for one in orders]
         hits += [*found, not limits.low <= 0 <= limits.high]
     return hits / runs
@@ -84,7 +89,7 @@ def test_a_scheme_that_lacks_a_seed_stays_and_nothing_to_move_has_no_p():
     assert len(orders) == 2
     assert (orders[:, 4] == 4).all()
     still, exact = block_permutations(group[2:], scheme[2:], seed[2:], 100, np.random.default_rng(0))
-    data = within.demeaned(np.array([1.0, 2.0, 4.0]), np.array([[1.0], [0.0], [3.0]]), list("aaa"))
+    data = fixed_effects.demeaned(np.array([1.0, 2.0, 4.0]), np.array([[1.0], [0.0], [3.0]]), list("aaa"))
     assert np.isnan(freedman_lane(data, 0, still, exact))
 
 

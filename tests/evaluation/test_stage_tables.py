@@ -4,13 +4,13 @@ import pytest
 from scipy.special import expit
 
 from more_repro import tables
-from more_repro.evaluation import ece, slope
-from more_repro.evaluation.calibration import metrics_table, reliability_table
-from more_repro.evaluation.comparisons import comparisons
-from more_repro.evaluation.intervals import holm, mean_interval
-from more_repro.evaluation.margins import box, margin_boxes, margin_histogram, outliers
-from more_repro.evaluation.scored import scored_models
-from more_repro.evaluation.summaries import METRICS, seed_summary
+from more_repro.evaluation.comparisons.over_seeds import comparisons
+from more_repro.evaluation.comparisons.seed_summary import METRICS, seed_summary
+from more_repro.evaluation.metrics import calibration_slope, ece
+from more_repro.evaluation.metrics.margins import box, margin_boxes, margin_histogram, outliers
+from more_repro.evaluation.metrics.metrics_table import metrics_table, reliability_table
+from more_repro.evaluation.metrics.scored_models import scored_models
+from more_repro.stats.intervals import holm, mean_interval
 
 ALIGN = ("helpful", "harmless")
 
@@ -49,13 +49,15 @@ def test_metrics_row_equals_its_parts(scores, truth, metrics, stats):
     row = one(metrics, base="tiny", scheme="multitask", seed=1, trained_on="mixture", source="align")
     assert (row["n_pairs"], row["n_prompts"]) == (400, 200)
     assert row["ece"] == pytest.approx(ece.ece_of(margins, 10))
-    assert row["temperature"] == pytest.approx(slope.temperature(fitted))
+    assert row["temperature"] == pytest.approx(calibration_slope.temperature(fitted))
     assert row["ece_after_temperature"] == pytest.approx(ece.ece_of(margins / row["temperature"], 10))
     assert row["overconfidence"] == pytest.approx(expit(np.abs(margins)).mean() - (margins > 0).mean())
     assert row["ece_true"] == pytest.approx(ece.ece_true(margins, test["true_preference"].to_numpy(), 10))
-    assert row["pairwise_drift"] == pytest.approx(slope.pairwise_drift(margins, test["shared_margin"].to_numpy()))
+    assert row["pairwise_drift"] == pytest.approx(
+        calibration_slope.pairwise_drift(margins, test["shared_margin"].to_numpy())
+    )
     assert row["ece_excess"] == pytest.approx(row["ece"] - row["ece_null_mean"])
-    assert row["log_loss"] == pytest.approx(slope.log_loss(margins).mean())
+    assert row["log_loss"] == pytest.approx(calibration_slope.log_loss(margins).mean())
     for name in ("log_loss", "brier"):
         assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
     assert row["ece_null_mean"] == pytest.approx(ece.null_mean(margins, 10), abs=0.004)

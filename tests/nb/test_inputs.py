@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from more_repro.alignment.judges.endpoint import BASE_URL, KEY, MODEL
-from more_repro.nb.inputs import write_inputs, write_judge
+from more_repro.alignment.judges.chat.endpoint import BASE_URL, KEY, MODEL
+from more_repro.nb.pipeline.inputs import write_inputs, write_judge
 from more_repro.params import Params, load_params
 from more_repro.paths import Paths
 
@@ -54,7 +54,8 @@ def test_studies_without_local_files_read_none_and_load_no_reader(root: Path, tm
     for name in ("small", "paper"):
         assert write_inputs(load_params(root / "params" / f"{name}.yaml"), Paths(name, tmp_path)) == {}
     code = (
-        "import more_repro.nb.inputs, more_repro.params, sys; print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+        "import more_repro.nb.pipeline.inputs, more_repro.params, sys; "
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
@@ -73,7 +74,7 @@ def test_names_that_no_file_can_have_and_files_that_go_away_have_no_digest(
 ) -> None:
     (Path(own.data.folder) / "loop").symlink_to(Path(own.data.folder) / "loop")
     if name == "gone":
-        monkeypatch.setattr("more_repro.nb.inputs._found", lambda *_: tmp_path / "gone")
+        monkeypatch.setattr("more_repro.nb.pipeline.inputs._found", lambda *_: tmp_path / "gone")
     source = own.sources["helpful"].model_copy(update={"train": name, "test": None})
     digests = write_inputs(own.model_copy(update={"sources": {"helpful": source}}), Paths("own", tmp_path))
     assert digests == {"helpful.train": ""}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from more_repro.closure import code_digest, import_closure, is_inert
+from more_repro.store.code_key import code_digest, import_closure, is_inert
 
 MODULES = {
     "__init__.py": '"""Package."""\n__version__ = "1"\n',

@@ -4,8 +4,8 @@ import pytest
 import tiny_notebooks as tiny
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from more_repro.nb.mathml import formula, prose
-from more_repro.nb.page import clean, render
+from more_repro.nb.runner.mathml import formula, prose
+from more_repro.nb.runner.page import clean, render
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABh6FO1AAAAABJRU5ErkJggg=="
 LIVE = [

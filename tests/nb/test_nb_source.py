@@ -7,9 +7,9 @@ import nbformat
 import pytest
 import tiny_notebooks as tiny
 
-from more_repro.nb.parameters import ParameterError, checked_parameters
-from more_repro.nb.scrub import scrub, text_of
-from more_repro.nb.source import digest, normalise, read, write_digests
+from more_repro.nb.pipeline.notebook_source import digest, normalise, read, write_digests
+from more_repro.nb.runner.parameters import ParameterError, checked_parameters
+from more_repro.nb.runner.strip_outputs import scrub, text_of
 
 
 def edit(path: Path, change: object) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tiny_notebooks as tiny
 
-from more_repro.nb.stage_deps import compare, rewrite
+from more_repro.nb.pipeline.stage_deps import compare, rewrite
 
 DVC_YAML = """\
 # A comment at the top.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from more_repro.nb.prune import prune
+from more_repro.nb.pipeline.prune import prune
 from more_repro.params import load_params
 from more_repro.paths import Paths, stage_names
 

@@ -3,7 +3,7 @@ from report_params import ODD_SOURCES, SMALL, odd_params
 from synthetic_study import study
 
 from more_repro.params import load_params
-from more_repro.report.study import Study
+from more_repro.report.run_tables import Study
 
 
 @pytest.fixture(scope="session")

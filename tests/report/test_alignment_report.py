@@ -6,28 +6,23 @@ from report_params import SMALL
 from synthetic_study import study
 
 from more_repro import tables
-from more_repro.evaluation import published
+from more_repro.evaluation.paper import printed_numbers
 from more_repro.params import ENSEMBLES, load_params
-from more_repro.report import (
-    alignment_tables,
-    calibration_figures,
-    over_optimisation_figures,
-    policy_figures,
-    ranking_figures,
-    style,
-)
-from more_repro.report.alignment_notes import alignment_notes
-from more_repro.report.build import make_paper_tables, published_tables
-from more_repro.report.catalogue import SECTIONS
-from more_repro.report.page_tables import further_tables
-from more_repro.report.study import Study
+from more_repro.report import style
+from more_repro.report.figures import calibration, over_optimisation, policies, ranking
+from more_repro.report.figures.catalogue import SECTIONS
+from more_repro.report.page.alignment_notes import alignment_notes
+from more_repro.report.page.build import make_paper_tables, published_tables
+from more_repro.report.page.tables_section import further_tables
+from more_repro.report.run_tables import Study
+from more_repro.report.tables import alignment
 
 ENTRIES = {entry.name: entry for _, _, entries in SECTIONS for entry in entries}
 _SHOWS_ENSEMBLES = {"over_optimisation"}
 
 
 def _printed() -> pd.DataFrame:
-    return published.table1(published.load())
+    return printed_numbers.table1(printed_numbers.load())
 
 
 def _further(study: Study) -> dict[str, pd.DataFrame]:
@@ -65,15 +60,15 @@ def test_a_study_without_ensembles_has_no_rows_and_no_remark_of_them(full_study)
     without = Study.of(full_study.params, made)
     assert _further(without)["ensembles"].empty
     assert not any("Ensembles" in note for note in alignment_notes(without))
-    before = calibration_figures.summary_rows(full_study["seed_summary"], "ece", "resampled")
+    before = calibration.summary_rows(full_study["seed_summary"], "ece", "resampled")
     pd.testing.assert_frame_equal(
         before.reset_index(drop=True),
-        calibration_figures.summary_rows(without["seed_summary"], "ece", "resampled").reset_index(drop=True),
+        calibration.summary_rows(without["seed_summary"], "ece", "resampled").reset_index(drop=True),
     )
 
 
 def test_each_curve_stands_once_for_each_n(full_study):
-    rows = over_optimisation_figures.over_optimisation_rows(full_study["best_of_n_schemes"], "resampled")
+    rows = over_optimisation.over_optimisation_rows(full_study["best_of_n_schemes"], "resampled")
     assert not rows.duplicated(["base", "scheme", "choice", "n"]).any()
     assert set(rows["regime"]) == {"resampled", "none"}
     figure = ENTRIES["over_optimisation"].draw(full_study, "resampled")
@@ -83,7 +78,7 @@ def test_each_curve_stands_once_for_each_n(full_study):
 def test_only_a_curve_that_bends_down_has_a_ring(full_study):
     rows = full_study["best_of_n_schemes"]
     rows = rows[(rows["base"] != "small") & (rows["regime"] != "balanced")]
-    figure = over_optimisation_figures.over_optimisation(rows, "resampled")
+    figure = over_optimisation.over_optimisation(rows, "resampled")
     rings = [line for axis in figure.axes for line in axis.get_lines() if line.get_markersize() == 11]
     assert [line.get_color() for line in rings] == [style.scheme_colour("averaging")] * 2
     note = next(note for note in alignment_notes(full_study) if note.startswith("Over-optimisation (base tiny"))
@@ -91,15 +86,15 @@ def test_only_a_curve_that_bends_down_has_a_ring(full_study):
 
 
 def test_without_scores_the_panel_says_that_the_judge_gives_none(full_study):
-    figure = over_optimisation_figures.over_optimisation(tables.empty("best_of_n_schemes"), "resampled")
+    figure = over_optimisation.over_optimisation(tables.empty("best_of_n_schemes"), "resampled")
     assert "gives no scores" in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
     assert not any(note.startswith("Over-optimisation") for note in alignment_notes(Study.of(full_study.params, {})))
 
 
 def test_duels_hold_our_numbers_and_the_printed_ones_unchanged(full_study):
-    rows = ranking_figures.duel_rows(
-        full_study["scheme_duels"], full_study["seed_summary"], _printed(), "resampled"
-    ).set_index(["data", "base", "scheme"])
+    rows = ranking.duel_rows(full_study["scheme_duels"], full_study["seed_summary"], _printed(), "resampled").set_index(
+        ["data", "base", "scheme"]
+    )
     theirs = rows.loc[("published: pythia-1_4b", "pythia-1_4b", "more")]
     assert (theirs["win"], theirs["tie"], theirs["lose"]) == (0.44, 0.22, 0.34)
     assert (theirs["net"], theirs["ece_difference"]) == (pytest.approx(0.10), pytest.approx(0.0109 - 0.0177))
@@ -113,11 +108,11 @@ def test_duels_hold_our_numbers_and_the_printed_ones_unchanged(full_study):
 
 
 def test_the_ranking_shows_the_strongest_first_with_ranks_of_the_whole_study(full_study):
-    rows = ranking_figures.ranking_rows(full_study["ranking"], "resampled")
+    rows = ranking.ranking_rows(full_study["ranking"], "resampled")
     assert set(rows["source"]) == {"all"}
     first, last = rows.iloc[0], rows.iloc[-1]
     assert first["strength"] > last["strength"]
-    shown, _ = alignment_tables.shown("ranking", _further(full_study)["ranking"])
+    shown, _ = alignment.shown("ranking", _further(full_study)["ranking"])
     assert shown["strength"].is_monotonic_decreasing
     assert len(shown) == full_study["ranking"]["policy"].nunique()
 
@@ -132,6 +127,6 @@ def test_the_page_says_who_judged(full_study, kind):
 
 
 def test_the_worst_choice_is_a_reference_and_no_scheme(full_study):
-    rows = policy_figures.reference_rows(full_study["win_rates"], "sft", "all")
+    rows = policies.reference_rows(full_study["win_rates"], "sft", "all")
     assert "worst_choice" in set(rows["scheme"])
     assert "worst_choice" not in set(ENTRIES["fig7"].rows(full_study, "resampled")["scheme"])

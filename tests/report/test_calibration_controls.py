@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from more_repro.report import calibration_controls as control
-from more_repro.report import calibration_tables, regression_figures
-from more_repro.report.build import make_paper_tables, published_tables
+from more_repro.report.figures import calibration_controls as control
+from more_repro.report.figures import regression
 from more_repro.report.html import UNDER
-from more_repro.report.null_columns import folded
-from more_repro.report.study import placebo_sentences
+from more_repro.report.page.build import make_paper_tables, published_tables
+from more_repro.report.run_tables import placebo_sentences
 from more_repro.report.style import NotMeasured
+from more_repro.report.tables import calibration
+from more_repro.report.tables.null_columns import folded
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +55,17 @@ def test_length_rows_hold_each_scheme_once_and_singles_on_their_own_source(full_
 
 
 def test_leave_one_out_is_in_order_and_of_this_run(full_study):
-    rows = regression_figures.leave_one_out_rows(full_study["influence"])
+    rows = regression.leave_one_out_rows(full_study["influence"])
     assert rows["estimate_without"].is_monotonic_increasing
     assert set(rows["data"]) == {"this run"}
-    text = " ".join(t.get_text() for t in regression_figures.leave_one_out(full_study["influence"].iloc[:0]).texts)
+    text = " ".join(t.get_text() for t in regression.leave_one_out(full_study["influence"].iloc[:0]).texts)
     assert "not measured" in text
     with pytest.raises(NotMeasured):
-        regression_figures.leave_one_out.__wrapped__(full_study["influence"].iloc[:0])
+        regression.leave_one_out.__wrapped__(full_study["influence"].iloc[:0])
 
 
 def test_published_figure_holds_the_differences_of_tables_1_and_2(full_study):
-    rows = regression_figures.published_rows(full_study["published_noise"])
+    rows = regression.published_rows(full_study["published_noise"])
     assert set(rows["table"]) == {"table1", "table2"}
     assert set(rows["scheme"]) == {"more"}
 
@@ -92,7 +93,7 @@ def test_ours_and_published_ece_have_their_null_beside_them(made, full_study):
 
 
 def test_page_shows_combined_rows_and_names_the_band(full_study):
-    rows, group = calibration_tables.shown("paired", full_study["paired"])
+    rows, group = calibration.shown("paired", full_study["paired"])
     assert group == "group"
     combined = full_study["paired"]["seed"].eq("combined").sum()
     assert len(rows) == combined

@@ -2,9 +2,9 @@ import re
 
 import pytest
 
-from more_repro.evaluation.controls import BETTER, RULE, SAME, UNDECIDED, WORSE
-from more_repro.report.controls_html import _WORDS, controls_section
-from more_repro.report.study import Study
+from more_repro.evaluation.claims.more_against_controls import BETTER, RULE, SAME, UNDECIDED, WORSE
+from more_repro.report.page.controls import _WORDS, controls_section
+from more_repro.report.run_tables import Study
 
 
 def test_one_sentence_for_each_regime_tells_every_verdict_and_n(full_study):

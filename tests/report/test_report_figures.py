@@ -10,18 +10,11 @@ from synthetic_study import study
 
 from more_repro import tables
 from more_repro.params import load_params
-from more_repro.report import (
-    alignment_figures,
-    calibration_figures,
-    margin_figures,
-    reliability_figures,
-    reward_figures,
-    scheme_figures,
-    style,
-)
-from more_repro.report.catalogue import SECTIONS
-from more_repro.report.rows import first_seed, of_regime, subset_size, whole
-from more_repro.report.study import Study
+from more_repro.report import style
+from more_repro.report.figures import alignment, calibration, margins, reliability, reward, scheme
+from more_repro.report.figures.catalogue import SECTIONS
+from more_repro.report.row_selection import first_seed, of_regime, subset_size, whole
+from more_repro.report.run_tables import Study
 
 ENTRIES = [entry for _, _, entries in SECTIONS for entry in entries]
 
@@ -59,7 +52,7 @@ def test_equal_tables_give_equal_bytes(name, full_study):
 
 
 def test_svg_loads_nothing_from_outside(full_study):
-    svg = style.svg_bytes(reward_figures.fig1_left(full_study["metrics"], "resampled")).decode()
+    svg = style.svg_bytes(reward.fig1_left(full_study["metrics"], "resampled")).decode()
     assert not re.search(r'(?:src|href)="(?!#|data:)', svg)
 
 
@@ -97,7 +90,7 @@ def test_first_seed_keeps_one_seed_of_each_model(full_study):
 
 
 def test_fig6_places_each_model_at_its_number_of_sources(full_study):
-    rows = calibration_figures.fig6_rows(full_study["seed_summary"], "resampled", 5)
+    rows = calibration.fig6_rows(full_study["seed_summary"], "resampled", 5)
     assert subset_size("first3", 5) == 3
     assert subset_size("mixture", 5) == 5
     assert subset_size("helpful", 5) is None
@@ -108,14 +101,14 @@ def test_fig6_places_each_model_at_its_number_of_sources(full_study):
 
 
 def test_fig5_compares_single_models_on_their_own_source_only(full_study):
-    rows = margin_figures.fig5_rows(full_study["margin_histogram"], "resampled", ("helpful", "harmless"))
+    rows = margins.fig5_rows(full_study["margin_histogram"], "resampled", ("helpful", "harmless"))
     single = rows[rows["scheme"] == "single"]
     assert (single["trained_on"] == single["source"]).all()
     assert set(rows["source"]) == {"helpful", "harmless"}
 
 
 def test_fig7_joins_each_policy_with_its_own_reward_model(full_study):
-    rows = alignment_figures.fig7_rows(full_study["win_rates"], full_study["metrics"], "resampled")
+    rows = alignment.fig7_rows(full_study["win_rates"], full_study["metrics"], "resampled")
     assert len(rows) == 2 * 4 * 3
     metrics = full_study["metrics"]
     row = rows.iloc[5]
@@ -126,8 +119,8 @@ def test_fig7_joins_each_policy_with_its_own_reward_model(full_study):
 
 
 def test_partial_plot_residuals_are_free_of_groups_and_control(full_study):
-    rows = alignment_figures.fig7_rows(full_study["win_rates"], full_study["metrics"], None, "untuned")
-    left = alignment_figures._residual(rows, "ece", "accuracy")
+    rows = alignment.fig7_rows(full_study["win_rates"], full_study["metrics"], None, "untuned")
+    left = alignment._residual(rows, "ece", "accuracy")
     groups = rows.assign(left=left).groupby(["base", "regime"])["left"].mean()
     centred = rows["accuracy"] - rows.groupby(["base", "regime"])["accuracy"].transform("mean")
     assert np.abs(groups).max() < 1e-12
@@ -161,7 +154,7 @@ def _texts(figure) -> str:
 
 
 def test_positions_of_an_svg_are_short_and_its_ids_whole(full_study):
-    figure = reward_figures.fig1_left(full_study["metrics"], "resampled")
+    figure = reward.fig1_left(full_study["metrics"], "resampled")
     svg = style.svg_bytes(figure).decode()
     assert not re.search(r' d="[^"]*\.\d{3}', svg)
     ids = set(re.findall(r'id="([^"]+)"', svg))
@@ -187,24 +180,24 @@ def test_accuracy_of_singles_and_reliability_have_panels_for_every_base(full_stu
         titles = " ".join(axis.get_title(loc="left") for axis in entry.draw(full_study, "resampled").axes)
         assert "tiny" in titles
         assert "small" in titles
-    heat = reward_figures.fig1_left(full_study["metrics"], "resampled")
+    heat = reward.fig1_left(full_study["metrics"], "resampled")
     assert len({axis.collections[0].get_clim() for axis in heat.axes if axis.get_title(loc="left")}) == 1
 
 
 def test_a_bin_that_is_nearly_always_wrong_is_not_cut_off(full_study):
     table = full_study["reliability"].copy()
     table.loc[table["bin_low"].round(1) == 0.8, "accuracy"] = 0.07
-    figure = reliability_figures.reliability(table, "resampled")
+    figure = reliability.reliability(table, "resampled")
     panels = [axis for axis in figure.axes if axis.has_data()]
     tops = [max(bar.get_y() + bar.get_height() for bar in axis.patches) for axis in panels]
     assert all(axis.get_ylim()[0] < top < 0.07 for axis, top in zip(panels, tops, strict=True))
 
 
 def test_lambda_is_drawn_for_every_scheme_in_which_it_moves(full_study):
-    assert set(scheme_figures.fig2_rows(full_study["training_log"], "resampled")["scheme"]) == {
+    assert set(scheme.fig2_rows(full_study["training_log"], "resampled")["scheme"]) == {
         "more", "more_slow", "proportional", "random",
     }  # fmt: skip
-    figure = scheme_figures.fig2(full_study["training_log"], "resampled")
+    figure = scheme.fig2(full_study["training_log"], "resampled")
     panels = [axis for axis in figure.get_axes() if axis.get_xlabel() == "training step"]
     assert len(panels) == 4  # and multitask, whose lambda stands still, has none
 
@@ -215,7 +208,7 @@ def test_a_long_run_draws_every_nth_step_and_its_mean_over_all(full_study):
         ["base", "regime", "source"]
     )
     long = [one.assign(step=step, loss=float(step)) for step in range(1, 901)]
-    rows = scheme_figures.fig2_rows(pd.concat(long, ignore_index=True), "resampled", schemes=("more",))
+    rows = scheme.fig2_rows(pd.concat(long, ignore_index=True), "resampled", schemes=("more",))
     steps = sorted(rows["step"].unique())
     assert len(steps) == 300
     assert np.diff(steps).tolist() == [3] * 299

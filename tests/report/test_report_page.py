@@ -12,8 +12,10 @@ import pytest
 from more_repro import tables
 from more_repro.params import Params
 from more_repro.paths import Paths
-from more_repro.report import html, page, study
-from more_repro.report.build import (
+from more_repro.report import html, run_tables
+from more_repro.report.formatting import interval, number, texts
+from more_repro.report.page import page
+from more_repro.report.page.build import (
     STAGE_TABLES,
     build_report,
     load_runs,
@@ -21,8 +23,7 @@ from more_repro.report.build import (
     make_paper_tables,
     published_tables,
 )
-from more_repro.report.formatting import interval, number, texts
-from more_repro.report.study import Study
+from more_repro.report.run_tables import Study
 
 RUNS = [{"stage": "ingest", "wall_s": 6.25, "peak_rss_mib": 512.0}, {"stage": "calibration", "wall_s": 20.0}]
 PAYLOADS = (
@@ -216,7 +217,7 @@ def _length_line(study_: Study, accuracy: float, low: float, high: float) -> str
     rule = metrics["scheme"] == "length"
     values = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
     changed = metrics.assign(**{name: metrics[name].where(~rule, value) for name, value in values.items()})
-    lines = study.notes(Study.of(study_.params, study_.tables | {"metrics": changed}))
+    lines = run_tables.notes(Study.of(study_.params, study_.tables | {"metrics": changed}))
     (line,) = (line for line in lines if "Length rule" in line)
     return line
 
@@ -238,13 +239,13 @@ def test_length_note_takes_the_better_direction(full_study):
 def test_null_note_counts_what_the_table_holds(full_study):
     metrics = full_study["metrics"]
     inside = metrics.assign(ece=metrics["ece_null_high"])
-    lines = study.notes(Study.of(full_study.params, full_study.tables | {"metrics": inside}))
+    lines = run_tables.notes(Study.of(full_study.params, full_study.tables | {"metrics": inside}))
     assert sum("balanced 180 of 180, resampled 180 of 180" in line for line in lines) == 1
 
 
 def test_regression_note_names_each_reason_once(full_study):
     rows = full_study["regression"].assign(note="descriptive only: few; other")
-    lines = study.notes(Study.of(full_study.params, full_study.tables | {"regression": rows}))
+    lines = run_tables.notes(Study.of(full_study.params, full_study.tables | {"regression": rows}))
     said = [line for line in lines if "descriptive" in line]
     assert len(said) == 1
     assert all(data in said[0] for data in rows["data"].unique())

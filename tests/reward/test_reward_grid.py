@@ -8,12 +8,12 @@ from safetensors.torch import load_file
 from tiny_study import tiny_params, write_study
 
 from more_repro import tables
-from more_repro.engine.encoding import encode_sequences
+from more_repro.engine.batching.token_pairs import encode_sequences
 from more_repro.engine.model import load_reward_model, score
 from more_repro.params import ENSEMBLES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
-from more_repro.reward import derived, grid, held_out, scoring
+from more_repro.reward import derived_schemes, grid, held_out_judge, scoring
 
 
 def in_process(function, jobs, label, preload=()):
@@ -105,7 +105,7 @@ def test_scores_equal_the_models_own_rewards(trained):
     model = RewardModelId("nano", "resampled", "more", "mixture", 1)
     path = paths.reward_model(*(getattr(model, name) for name in MODEL_KEY))
     from more_repro.lm.bases import load_tokenizer
-    from more_repro.reward.encoded_store import read_pairs
+    from more_repro.reward.token_store import read_pairs
 
     pairs = read_pairs(paths.pairs("oasst1", "test"))
     sequences, rows, _ = encode_sequences(
@@ -166,9 +166,9 @@ def test_ensembles_in_the_scores_are_made_of_standardised_single_models(trained)
 def test_samples_of_an_ensemble_need_the_scores_of_its_base(trained):
     _, paths, _ = trained
     with pytest.raises(tables.TableError, match="scores"):
-        derived.read_validation(Paths(paths.profile, paths.root / "elsewhere"), ["nano"])
+        derived_schemes.read_validation(Paths(paths.profile, paths.root / "elsewhere"), ["nano"])
     with pytest.raises(ValueError, match="no validation rewards of nano/resampled/single/helpful/seed7"):
-        derived.read_validation(paths, ["nano"])(RewardModelId("nano", "resampled", "single", "helpful", 7))
+        derived_schemes.read_validation(paths, ["nano"])(RewardModelId("nano", "resampled", "single", "helpful", 7))
 
 
 def test_length_counts_words(trained):
@@ -190,9 +190,9 @@ def test_without_single_models_there_is_no_averaging(trained):
     params, _, _ = trained
     schemes = {name: scheme for name, scheme in params.schemes.items() if name != "single"}
     fewer = params.model_copy(update={"schemes": schemes})
-    assert derived.derived_models(fewer, "nano") == []
+    assert derived_schemes.derived_models(fewer, "nano") == []
     with pytest.raises(ValueError, match="no scheme 'single'"):
-        derived.members(fewer, RewardModelId("nano", "resampled", "averaging", "mixture", 0))
+        derived_schemes.members(fewer, RewardModelId("nano", "resampled", "averaging", "mixture", 0))
 
 
 def test_samples_score_as_pairs_do(trained):
@@ -222,13 +222,13 @@ def test_samples_score_as_pairs_do(trained):
 
 def test_held_out_model_trains_on_validation_pairs_and_scores(trained):
     params, paths, _ = trained
-    log = held_out.train_held_out(params, paths)
+    log = held_out_judge.train_held_out(params, paths)
     assert log["step"].max() == params.judge.steps
-    assert {path.parent.name for path in held_out._job(params, paths).pairs} == set(params.sources)
-    assert {path.name for path in held_out._job(params, paths).pairs} == {"validation.parquet"}
+    assert {path.parent.name for path in held_out_judge._job(params, paths).pairs} == set(params.sources)
+    assert {path.name for path in held_out_judge._job(params, paths).pairs} == {"validation.parquet"}
     pairs = tables.read(paths.pairs("helpful", "test"), "pairs")
     responses = pairs.assign(response=pairs["chosen"]).set_index(pairs.index + 100)
-    scores = held_out.score_responses(params, paths, responses)
+    scores = held_out_judge.score_responses(params, paths, responses)
     assert scores.index.equals(responses.index)
     assert scores.nunique() > 1
 
@@ -241,8 +241,8 @@ def test_too_few_pairs_for_a_step_are_an_error(trained):
 
 
 def test_encoded_file_is_made_again_when_damaged(trained):
-    from more_repro.reward.encoded_store import encoded_pairs, ensure_encoded
-    from more_repro.reward.job import EncodeJob
+    from more_repro.reward.jobs import EncodeJob
+    from more_repro.reward.token_store import encoded_pairs, ensure_encoded
 
     _, paths, _ = trained
     job = EncodeJob(paths.base("nano"), paths.pairs("helpful", "test"), 64, paths.scratch)

@@ -5,14 +5,14 @@ import random
 import pytest
 import torch
 
-from more_repro.engine.encoding import encode_sequences
+from more_repro.engine.batching.shared_prefix import ABSENT, neighbour_groups
+from more_repro.engine.batching.token_pairs import encode_sequences
 from more_repro.engine.model import MAX_MEMBERS, on_device, row_batches, score
-from more_repro.engine.prefix import ABSENT, neighbour_groups
 from more_repro.lm.encoding import encode_prompts
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.records import Message
-from more_repro.reward.job import SamplesJob
-from more_repro.reward.scorer import score_samples_job
+from more_repro.reward.jobs import SamplesJob
+from more_repro.reward.score_job import score_samples_job
 from tiny_models import tiny_model, write_base
 
 WORDS = [f"w{number}" for number in range(40)]

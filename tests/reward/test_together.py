@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from more_repro.engine.model import load_reward_model, score
-from more_repro.reward import grid, launch
-from more_repro.reward.job import fingerprint
+from more_repro.reward import grid, torchrun
+from more_repro.reward.jobs import fingerprint
 from more_repro.reward.training import train_reward_model
 from tiny_models import random_sequences
 
@@ -36,22 +36,22 @@ def test_a_model_of_two_processes_is_never_trained_by_one(job):
 
 
 def test_one_process_starts_nothing(job, monkeypatch):
-    monkeypatch.setattr(launch, "_run", None)
-    launch.train_together([job], "one")
+    monkeypatch.setattr(torchrun, "_run", None)
+    torchrun.train_together([job], "one")
 
 
 def test_output_comes_line_by_line_and_a_failure_holds_the_last_lines(capsys):
-    launch._run([sys.executable, "-c", "import sys; print('said'); print('warned', file=sys.stderr)"])
+    torchrun._run([sys.executable, "-c", "import sys; print('said'); print('warned', file=sys.stderr)"])
     assert {"said", "warned"} == set(capsys.readouterr().err.split())
-    with pytest.raises(launch.TogetherError, match=r"(?s)ended with status 3; .*the last word"):
-        launch._run([sys.executable, "-c", "print('the last word'); raise SystemExit(3)"])
+    with pytest.raises(torchrun.TogetherError, match=r"(?s)ended with status 3; .*the last word"):
+        torchrun._run([sys.executable, "-c", "print('the last word'); raise SystemExit(3)"])
 
 
 @pytest.mark.slow
 def test_two_processes_train_the_model_of_one(job, tmp_path, capfd):
     one, two = by(1, job, tmp_path / "one"), by(2, job, tmp_path / "two")
     expected = train_reward_model(one)
-    launch.train_together([two], "models")
+    torchrun.train_together([two], "models")
     assert "models 1/1" in capfd.readouterr().err
     steps = []
     found = train_reward_model(two, steps.append)
@@ -74,8 +74,10 @@ def test_two_processes_train_the_model_of_one(job, tmp_path, capfd):
 @pytest.mark.slow
 def test_what_a_process_raises_is_shown(job, tmp_path):
     broken = dataclasses.replace(by(2, job, tmp_path), rows=(("nope", *job.rows[0][1:]), *job.rows[1:]))
-    with pytest.raises(launch.TogetherError):
-        launch._run([sys.executable, "-m", "more_repro.reward.together", "2", str(pickled(broken, tmp_path)), "models"])
+    with pytest.raises(torchrun.TogetherError):
+        torchrun._run(
+            [sys.executable, "-m", "more_repro.reward.torchrun_main", "2", str(pickled(broken, tmp_path)), "models"]
+        )
 
 
 def pickled(job, folder):
@@ -87,7 +89,7 @@ def pickled(job, folder):
 @pytest.mark.slow
 def test_processes_end_with_the_one_that_started_them(job, tmp_path):
     long = dataclasses.replace(by(2, job, tmp_path), steps=100_000)
-    command = [sys.executable, "-m", "more_repro.reward.together", "2", str(pickled(long, tmp_path)), "models"]
+    command = [sys.executable, "-m", "more_repro.reward.torchrun_main", "2", str(pickled(long, tmp_path)), "models"]
     code = f"from more_repro.reward import launch; launch._run({command!r})"
     parent = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ), stderr=subprocess.DEVNULL)
     started = tmp_path / "scratch" / "checkpoints"

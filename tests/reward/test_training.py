@@ -12,23 +12,23 @@ import torch
 from safetensors.torch import load_file
 from tiny_study import write_study
 
-from more_repro.closure import import_closure, is_inert
-from more_repro.engine.head import NonFiniteLossError
+from more_repro.engine.head_gradients import NonFiniteLossError
 from more_repro.engine.optimizer import learning_rate_share
 from more_repro.engine.weighting import MODULES
 from more_repro.params import Lora
 from more_repro.reward import grid
-from more_repro.reward import job as job_module
-from more_repro.reward.job import TrainJob, fingerprint
-from more_repro.reward.plan import make_plan
+from more_repro.reward import jobs as job_module
+from more_repro.reward.jobs import TrainJob, fingerprint
+from more_repro.reward.step_plan import make_plan
 from more_repro.reward.training import train_reward_model
+from more_repro.store.code_key import import_closure, is_inert
 
 # Names, files, words and defaults; tokenizers and weights of the base are in the fingerprint by their bytes.
 CHANGE_NO_NUMBER = {
-    *("closure.py", "params.py", "progress.py", "records.py", "tables.py"),
-    *("engine/__init__.py", "engine/checkpoint.py", "engine/digests.py", "engine/weighting/__init__.py"),
+    *("params.py", "progress.py", "records.py", "store/code_key.py", "store/digests.py", "tables.py"),
+    *("engine/__init__.py", "engine/checkpoint.py", "engine/weighting/__init__.py"),
     *("lm/causal.py", "lm/device.py", "lm/tokenizers.py"),
-    *("reward/finished.py", "reward/job.py", "reward/keys.py"),
+    *("reward/code_digest.py", "reward/jobs.py", "reward/model_store.py"),
 }
 
 
@@ -165,7 +165,7 @@ def test_only_the_code_of_its_own_weighting_counts(job, monkeypatch):
         "engine/weighting/gram.py",
         "engine/weighting/min_norm.py",
     }
-    assert {"engine/step.py", "engine/encoding.py", "lm/encoding.py"} <= set(seen)
+    assert {"engine/step.py", "engine/batching/token_pairs.py", "lm/encoding.py"} <= set(seen)
 
 
 def test_all_code_that_training_imports_counts_but_what_changes_no_number(job):
@@ -258,8 +258,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(job, monkeypatch):
 def test_a_step_takes_b_pairs_of_each_source_in_mixture_order(job):
     plan = make_plan(job)
     assert plan.pairs.chosen.shape == (6, 3, 4)
-    from more_repro.reward.encoded_store import encoded_pairs
-    from more_repro.reward.job import EncodeJob
+    from more_repro.reward.jobs import EncodeJob
+    from more_repro.reward.token_store import encoded_pairs
 
     encoded = encoded_pairs(EncodeJob(job.base, job.pairs[0], job.rm.max_length, job.scratch))
     index = encoded.index()

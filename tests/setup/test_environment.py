@@ -7,8 +7,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from more_repro.nb.doctor import examine
-from more_repro.nb.requirements import mismatches, normal, parse_lock
+from more_repro.nb.project.doctor import examine
+from more_repro.nb.project.requirements import mismatches, normal, parse_lock
 
 
 @pytest.fixture(scope="module")

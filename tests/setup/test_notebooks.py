@@ -9,8 +9,8 @@ import pytest
 import yaml
 from nbformat import NotebookNode
 
-from more_repro.nb.source import code_of, normalise, read
-from more_repro.nb.stage_deps import compare
+from more_repro.nb.pipeline.notebook_source import code_of, normalise, read
+from more_repro.nb.pipeline.stage_deps import compare
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from more_repro.nb.use import use_preset
+from more_repro.nb.project.use import use_preset
 
 NAMES = ("tiny", "small", "paper", "own")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.data.streams import stream
+from more_repro.stats.random import stream
 from more_repro.params import Data, Params
 from more_repro.paths import Paths
 

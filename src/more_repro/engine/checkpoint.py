@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from more_repro import progress
-from more_repro.engine.digests import file_digest
+from more_repro.store.digests import file_digest
 
 KEPT = 2
 MANIFEST = "manifest.json"

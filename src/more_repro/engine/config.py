@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from more_repro.engine.head import LambdaScope
+from more_repro.engine.head_gradients import LambdaScope
 from more_repro.engine.loop import LoopSettings
 from more_repro.engine.lora import LoraSpec
 from more_repro.engine.objective import PairLoss

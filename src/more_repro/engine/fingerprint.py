@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from more_repro.closure import code_digest
-from more_repro.engine.batches import StepPairs
-from more_repro.engine.digests import digest
+from more_repro.engine.batching.step_layout import StepPairs
 from more_repro.engine.distributed import Group
+from more_repro.store.code_key import code_digest
+from more_repro.store.digests import digest
 
 
 def training_fingerprint(settings: Mapping[str, Any], pairs: StepPairs, model: torch.nn.Module, group: Group) -> str:

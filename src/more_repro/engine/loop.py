@@ -10,14 +10,14 @@ import torch
 from transformers import PreTrainedModel
 
 from more_repro import progress
-from more_repro.engine.attention import supports_rows
-from more_repro.engine.batches import StepPairs, check_split
+from more_repro.engine.batching.activation_memory import memory_limit_bytes, step_memory, token_budget_of
+from more_repro.engine.batching.attention import supports_rows
+from more_repro.engine.batching.shared_prefix import MIN_PREFIX
+from more_repro.engine.batching.step_layout import StepPairs, check_split
 from more_repro.engine.checkpoint import TrainingState, load_checkpoint, read_checkpoint, save_checkpoint
 from more_repro.engine.distributed import ALONE, Group, copy_from_first, sum_gradients, wait_for_all
-from more_repro.engine.head import StepRule
-from more_repro.engine.memory import memory_limit_bytes, step_memory, token_budget_of
+from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.optimizer import learning_rate_share, make_optimizer
-from more_repro.engine.prefix import MIN_PREFIX
 from more_repro.engine.step import StepOutcome, step_gradients
 
 PER_SOURCE = ("loss", "lambda", "margin", "head_gradient_norm")

@@ -8,13 +8,13 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from more_repro.engine.attention import row_arguments, row_attention, supports_rows
-from more_repro.engine.encoding import TokenSequences
+from more_repro.engine.batching.activation_memory import check_precision, token_budget_of
+from more_repro.engine.batching.attention import row_arguments, row_attention, supports_rows
+from more_repro.engine.batching.micro_batches import token_batches
+from more_repro.engine.batching.packed_rows import Rows, plain_rows, shared_rows
+from more_repro.engine.batching.shared_prefix import Groups, alone, neighbour_groups
+from more_repro.engine.batching.token_pairs import TokenSequences
 from more_repro.engine.lora import has_lora, merged_state_dict
-from more_repro.engine.memory import check_precision, token_budget_of
-from more_repro.engine.micro_batches import token_batches
-from more_repro.engine.prefix import Groups, alone, neighbour_groups
-from more_repro.engine.rows import Rows, plain_rows, shared_rows
 
 MAX_MEMBERS = 16  # sequences of one row when scoring: padded rows pay for the square of their width
 PACKED_FROM = 64  # mean tokens of a group from which packing pays on a CPU

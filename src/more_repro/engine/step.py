@@ -11,14 +11,14 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from more_repro.engine.attention import row_attention, supports_rows
+from more_repro.engine.batching.activation_memory import Mode, can_checkpoint, token_budget_of
+from more_repro.engine.batching.attention import row_attention, supports_rows
+from more_repro.engine.batching.packed_rows import Rows
+from more_repro.engine.batching.shared_prefix import Groups, alone, common_prefix_lengths, pair_groups
+from more_repro.engine.batching.token_pairs import TokenSequences
 from more_repro.engine.distributed import ALONE, Group
-from more_repro.engine.encoding import TokenSequences
-from more_repro.engine.head import HeadStep, StepRule, head_step
-from more_repro.engine.memory import Mode, can_checkpoint, token_budget_of
+from more_repro.engine.head_gradients import HeadStep, StepRule, head_step
 from more_repro.engine.model import autocast, head_weight, hidden_states, mask_dtype, row_batches
-from more_repro.engine.prefix import Groups, alone, common_prefix_lengths, pair_groups
-from more_repro.engine.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

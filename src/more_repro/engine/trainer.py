@@ -12,16 +12,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from more_repro import progress
 from more_repro.engine.at_exit import leave_at_exit
 from more_repro.engine.base_model import longest_input, ready_model
-from more_repro.engine.batches import StepPairs, check_split, passes, step_pairs
+from more_repro.engine.batching.preference_rows import EncodedRows, encode_rows
+from more_repro.engine.batching.step_layout import StepPairs, check_split, passes, step_pairs
+from more_repro.engine.batching.token_pairs import EncodedPairs, TokenSequences, join
 from more_repro.engine.checkpoint import has_checkpoints
 from more_repro.engine.config import MoreConfig
 from more_repro.engine.distributed import Processes, wait_for_all
-from more_repro.engine.encoding import EncodedPairs, TokenSequences, join
 from more_repro.engine.fingerprint import training_fingerprint
-from more_repro.engine.head import StepRule
+from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.loop import PER_SOURCE, Loop
 from more_repro.engine.model import on_device, save_reward_model, score
-from more_repro.engine.preference_rows import EncodedRows, encode_rows
 from more_repro.engine.weighting import make_weighting
 
 Rows = Iterable[Mapping[str, Any]]

@@ -3,22 +3,22 @@
 import pandas as pd
 
 from more_repro import tables
-from more_repro.evaluation.calibration import calibration_tables
-from more_repro.evaluation.comparisons import comparisons
-from more_repro.evaluation.controls import control_schemes, controls_table
-from more_repro.evaluation.design import design_table, published_design
-from more_repro.evaluation.halves import half_table
-from more_repro.evaluation.influence import influence_table
-from more_repro.evaluation.length import length_bias
-from more_repro.evaluation.margins import margin_boxes, margin_histogram, outliers
-from more_repro.evaluation.paired import paired_table
-from more_repro.evaluation.placebo import placebo_table
-from more_repro.evaluation.power import power_curve
-from more_repro.evaluation.published_checks import published_checks
-from more_repro.evaluation.published_noise import published_noise
-from more_repro.evaluation.regression import regression_table
-from more_repro.evaluation.scored import scored_models
-from more_repro.evaluation.summaries import seed_summary
+from more_repro.evaluation.claims.more_against_controls import control_schemes, controls_table
+from more_repro.evaluation.comparisons.on_same_pairs import paired_table
+from more_repro.evaluation.comparisons.over_seeds import comparisons
+from more_repro.evaluation.comparisons.seed_summary import seed_summary
+from more_repro.evaluation.metrics.length_bias import length_bias
+from more_repro.evaluation.metrics.margins import margin_boxes, margin_histogram, outliers
+from more_repro.evaluation.metrics.metrics_table import calibration_tables
+from more_repro.evaluation.metrics.scored_models import scored_models
+from more_repro.evaluation.paper_checks.printed_noise import published_noise
+from more_repro.evaluation.paper_checks.six_points import published_checks
+from more_repro.evaluation.regression.design import design_table, published_design
+from more_repro.evaluation.regression.influence import influence_table
+from more_repro.evaluation.regression.placebo import placebo_table
+from more_repro.evaluation.regression.power import power_curve
+from more_repro.evaluation.regression.regression import regression_table
+from more_repro.evaluation.regression.split_half import half_table
 from more_repro.params import Params
 
 THIS_RUN = "this run"

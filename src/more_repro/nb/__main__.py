@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from more_repro.nb.terminal import tell, warn
+from more_repro.nb.project.terminal import tell, warn
 
 USAGE_ERROR = 2
 
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, 1 (something is wrong with what was looked at or run), 2 (wrong call or params)."""
-    from more_repro.nb.errors import expected_errors
+    from more_repro.nb.project.errors import expected_errors
 
     chosen = parser().parse_args(arguments)
     try:
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.run import run_stage
+    from more_repro.nb.runner.run import run_stage
 
     return run_stage(
         chosen.notebook,
@@ -70,14 +70,14 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _digest(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.source import write_digests
+    from more_repro.nb.pipeline.notebook_source import write_digests
 
     write_digests(chosen.notebooks, chosen.out_dir)
     return 0
 
 
 def _prune(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.prune import prune
+    from more_repro.nb.pipeline.prune import prune
     from more_repro.params import load_params
     from more_repro.paths import Paths
 
@@ -88,7 +88,7 @@ def _prune(chosen: argparse.Namespace) -> int:
 
 
 def _inputs(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.inputs import write_inputs, write_judge
+    from more_repro.nb.pipeline.inputs import write_inputs, write_judge
     from more_repro.params import load_params
     from more_repro.paths import Paths
 
@@ -99,7 +99,7 @@ def _inputs(chosen: argparse.Namespace) -> int:
 
 
 def _deps(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.stage_deps import compare, rewrite
+    from more_repro.nb.pipeline.stage_deps import compare, rewrite
 
     if chosen.write:
         rewrite(Path("dvc.yaml"))
@@ -110,7 +110,7 @@ def _deps(chosen: argparse.Namespace) -> int:
 
 
 def _normalise(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.source import normalise
+    from more_repro.nb.pipeline.notebook_source import normalise
 
     findings = normalise(chosen.notebooks, chosen.check)
     for line in findings:
@@ -119,19 +119,19 @@ def _normalise(chosen: argparse.Namespace) -> int:
 
 
 def _use(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.use import use_preset
+    from more_repro.nb.project.use import use_preset
 
     return use_preset(chosen.profile, force=chosen.force)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.doctor import examine, is_locked
+    from more_repro.nb.project.doctor import examine, is_locked
 
     return int(not is_locked()) if chosen.locked else examine()
 
 
 def _lock(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.requirements import write_lock
+    from more_repro.nb.project.requirements import write_lock
 
     return write_lock(Path("requirements.lock"))
 

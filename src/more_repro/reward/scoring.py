@@ -10,10 +10,10 @@ from more_repro import tables
 from more_repro.params import ENSEMBLES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId, Split, prompt_from_json
-from more_repro.reward import work
-from more_repro.reward.derived import derive, derived_models, members, read_validation
+from more_repro.reward import worker_tasks
+from more_repro.reward.derived_schemes import derive, derived_models, members, read_validation
 from more_repro.reward.grid import LENGTH, encode_tables, model_ids, model_key, raw_ids, trained_sources
-from more_repro.reward.job import PairsJob, SamplesJob
+from more_repro.reward.jobs import PairsJob, SamplesJob
 from more_repro.workers import run_jobs
 
 SCORED_SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -36,7 +36,9 @@ def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
         PairsJob(model, _model_path(paths, model), tuple(at[part] for part in parts), params.rm.precision)
         for model, parts in todo.items()
     ]
-    rewards = dict(zip(todo, run_jobs(work.score_pairs, pair_jobs, f"scores of {base}", work.PRELOAD), strict=True))
+    rewards = dict(
+        zip(todo, run_jobs(worker_tasks.score_pairs, pair_jobs, f"scores of {base}", worker_tasks.PRELOAD), strict=True)
+    )
     pairs = {part: tables.read(paths.pairs(part[1], part[0]), "pairs") for part in every}
     frames = [_frame(model, rewards[model], todo[model], pairs) for model in todo]
     n_validation = sum(len(pairs[part]) for part in every if part[0] == "validation")
@@ -81,7 +83,7 @@ def score_texts(
 
     model_paths: where a model lies that is none of the grid (a judge's).
     """
-    from more_repro.engine.encoding import encode_sequences
+    from more_repro.engine.batching.token_pairs import encode_sequences
     from more_repro.lm.bases import load_tokenizer
 
     encoded = {}
@@ -100,7 +102,7 @@ def score_texts(
         )
         for model in networks
     ]  # fmt: skip
-    found = run_jobs(work.score_samples, todo, "scores of samples", work.PRELOAD)
+    found = run_jobs(worker_tasks.score_samples, todo, "scores of samples", worker_tasks.PRELOAD)
     rewards = {model: values[encoded[model.base][2]] for model, values in zip(networks, found, strict=True)}
     if LENGTH in models:
         rewards[LENGTH] = np.array([_words(response) for response in responses], dtype=np.float64)

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from more_repro.engine.checkpoint import drop_checkpoints
 from more_repro.engine.distributed import ALONE, Group, Processes, wait_for_all
-from more_repro.engine.head import StepRule
+from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.loop import Loop, LoopSettings
 from more_repro.engine.lora import LoraSpec, add_lora
 from more_repro.engine.model import on_device, save_reward_model
@@ -16,9 +16,9 @@ from more_repro.engine.objective import PairLoss
 from more_repro.engine.weighting import make_weighting
 from more_repro.lm.bases import load_sequence_classifier, load_tokenizer
 from more_repro.lm.device import pick_device, pinned_threads
-from more_repro.reward import finished
-from more_repro.reward.job import TrainJob, TrainResult, fingerprint, weighting_spec
-from more_repro.reward.plan import Plan, make_plan
+from more_repro.reward import model_store
+from more_repro.reward.jobs import TrainJob, TrainResult, fingerprint, weighting_spec
+from more_repro.reward.step_plan import Plan, make_plan
 
 _QUIET_S = 20.0  # a training shorter than this reports by its stage's line alone
 
@@ -35,21 +35,21 @@ def train_reward_model(
     key = fingerprint(job)
     kept = job.scratch / "finished" / key
     plan = make_plan(job)
-    log = finished.load_log(kept, key)
+    log = model_store.load_log(kept, key)
     everywhere = int(group.sum(torch.tensor([int(log is not None)]))) == group.size
     if log is None or not everywhere:
         check_processes(job, group)
         with pinned_threads():
             log = _train(job, plan, key, kept, after_step, group)
     if group.rank == 0:
-        finished.publish(kept, job.out)
+        model_store.publish(kept, job.out)
     return _result(job, plan, log)
 
 
 def is_finished(job: TrainJob) -> bool:
     """Whether a model with the job's fingerprint lies whole in scratch."""
     key = fingerprint(job)
-    return finished.load_log(job.scratch / "finished" / key, key) is not None
+    return model_store.load_log(job.scratch / "finished" / key, key) is not None
 
 
 def check_processes(job: TrainJob, group: Group) -> None:
@@ -107,7 +107,7 @@ def _train(
         save_reward_model(model, load_tokenizer(job.base), part)
 
     if group.rank == 0:
-        finished.keep(kept, key, fill, log)
+        model_store.keep(kept, key, fill, log)
         drop_checkpoints(checkpoints_of(job))
     wait_for_all(group)
     return log

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from more_repro.data.rows import Rows, SourceError, map_field, question, text_field
+from more_repro.data.sources.pair_collector import Rows, map_field, question, text_field
+from more_repro.files.rows import SourceError
 from more_repro.data.sources.reader import How, RowReader, span
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from more_repro.data.rows import margin_field, text_field
+from more_repro.data.sources.pair_collector import margin_field, text_field
 from more_repro.data.sources.reader import RowReader
-from more_repro.data.transcripts import add_transcripts, looks_like_transcript
+from more_repro.data.sources.transcripts import add_transcripts, looks_like_transcript
 
 
 class Reader(RowReader):

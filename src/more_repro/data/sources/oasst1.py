@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from more_repro.data.rows import Rows, SourceError, is_blank, list_field, text_field
+from more_repro.data.sources.pair_collector import Rows, is_blank, list_field, text_field
+from more_repro.files.rows import SourceError
 from more_repro.data.sources.reader import How, RowReader, SameForm
 from more_repro.records import Message, Role
 

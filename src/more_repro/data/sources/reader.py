@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from more_repro.data.rows import Rows, SourceError
+from more_repro.data.sources.pair_collector import Rows
+from more_repro.files.rows import SourceError
 
 
 @dataclass(frozen=True, slots=True)

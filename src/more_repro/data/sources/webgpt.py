@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from more_repro.data.rows import map_field, number_field, question, text_field
+from more_repro.data.sources.pair_collector import map_field, number_field, question, text_field
 from more_repro.data.sources.reader import RowReader
 
 

@@ -1,0 +1,1 @@
+"""Policies fine-tuned on picked responses, and the perplexity that they pay."""

@@ -1,0 +1,1 @@
+"""Samples of the policy, and which of them a reward model picks."""

@@ -1,0 +1,1 @@
+"""Schemes beside each other: over seeds, and on the same pairs."""

@@ -1,0 +1,1 @@
+"""What the paper's printed numbers can and cannot show."""

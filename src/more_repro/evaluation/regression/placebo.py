@@ -1,0 +1,56 @@
+"""Rescaling a reward model moves its ECE and no pick of best-of-n: a control for every link of ECE to alignment."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from more_repro import tables
+from more_repro.evaluation.metrics.ece import ece_of
+from more_repro.evaluation.metrics.scored_models import pooled, scored_models
+from more_repro.params import Stats
+from more_repro.records import MODEL_KEY, RewardModelId
+
+FACTORS = (0.5, 1.0, 2.0)  # powers of two: a product is exact, so equal picks are equal to the last bit
+
+
+def placebo_table(
+    rewards: pd.DataFrame, scores: pd.DataFrame, stats: Stats, align_sources: Sequence[str]
+) -> pd.DataFrame:
+    """Table "placebo": per reward model and factor, its ECE on align_sources and the prompts whose pick changes.
+
+    rewards: [MODEL_KEY, prompt_id, number, reward] of the samples. Raises ValueError: a reward that is not finite, a
+    model without test scores on an align source.
+    """
+    if not len(rewards):
+        return tables.empty("placebo")
+    if not np.isfinite(rewards["reward"].to_numpy(np.float64)).all():
+        row = int((~np.isfinite(rewards["reward"].to_numpy(np.float64))).argmax())
+        raise ValueError(f"rewards: row {row}: reward is {rewards['reward'].iloc[row]}, expected a finite number")
+    margins = {
+        str(entry.model): pooled([entry.test[source] for source in align_sources]).margins
+        for entry in scored_models(scores)
+        if all(source in entry.test for source in align_sources)
+    }
+    rows = []
+    for key, group in rewards.groupby(list(MODEL_KEY), sort=True):
+        name = str(RewardModelId(*cast(tuple[str, str, str, str, int], key)))
+        if name not in margins:
+            raise ValueError(f"scores: the reward model {name} has no test scores on every one of {align_sources}")
+        plain = picks(group, 1.0)
+        for factor in FACTORS:
+            rows.append(
+                dict(zip(MODEL_KEY, key, strict=True))
+                | {"factor": factor, "ece": ece_of(margins[name] * factor, stats.bins)}
+                | {"changed_picks": int((picks(group, factor) != plain).sum()), "n_prompts": len(plain)}
+            )
+    return tables.check(pd.DataFrame(rows), "placebo")
+
+
+def picks(rewards: pd.DataFrame, factor: float) -> pd.Series:
+    """Number of the sample with the highest factor x reward, by prompt_id; the lowest number among equals."""
+    ordered = rewards.assign(reward=rewards["reward"] * factor).sort_values(["prompt_id", "number"])
+    ordered = ordered.reset_index(drop=True)
+    best = ordered.groupby("prompt_id")["reward"].idxmax()
+    return ordered.loc[best].set_index("prompt_id")["number"]

@@ -1,0 +1,91 @@
+"""Digests of the local files that the params name, so that ingest depends on what they hold; the judge's name likewise.
+
+DVC takes a file of the same size, date and inode for the same file. This stage reads the files whenever the pipeline
+runs; where nothing changed it writes the same bytes, and nothing else runs.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from more_repro.params import Params
+from more_repro.paths import Paths
+
+
+def write_inputs(params: Params, paths: Paths) -> dict[str, str]:
+    """Write and return source.split -> sha256 of its file's bytes, "" where the reader will find none it can read.
+
+    A local file of align.instructions has the key align.instructions.
+    """
+    digests: dict[str, str] = {}
+    seen: dict[Path, str] = {}
+    for key, file in _local_files(params).items():
+        path = _found(params.data.folder, file, key)
+        if path is not None and path not in seen:
+            seen[path] = _sha256(path)
+        digests[key] = "" if path is None else seen[path]
+    _write(paths.inputs, digests)
+    return digests
+
+
+def _local_files(params: Params) -> dict[str, str]:
+    """Names of files under data.folder by what names them in the params."""
+    files: dict[str, str | None] = {}
+    for name, source in params.sources.items():
+        if source.reader != "embedded" and source.location is None:
+            files |= {f"{name}.train": source.train, f"{name}.test": source.test}
+    taught = params.align.instructions
+    if taught is not None and taught.location is None:
+        files["align.instructions"] = taught.train
+    return {key: file for key, file in files.items() if file is not None}
+
+
+def write_judge(params: Params, paths: Paths) -> dict[str, str]:
+    """Write and return what names the judge: its kind; of `chat` model and address, of `replay` the file's sha256.
+
+    "" stands for what is not set or not there: the stage judging says so. No key, user, password or query is written.
+    """
+    from more_repro.alignment.judges.chat.endpoint import BASE_URL, MODEL, public_url
+
+    kind = params.judge.kind
+    named: dict[str, str] = {"kind": kind}
+    if kind == "chat":
+        named |= {"model": os.environ.get(MODEL, "").strip(), "base_url": public_url(os.environ.get(BASE_URL, ""))}
+    elif kind == "replay":
+        named["sha256"] = _replay_sha256(params)
+    _write(paths.judge, named)
+    return named
+
+
+def _write(path: Path, named: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(named, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _replay_sha256(params: Params) -> str:
+    from more_repro.alignment.judges.errors import JudgeError
+    from more_repro.alignment.judges.replay import replay_path
+
+    try:
+        return _sha256(replay_path(params.data.folder, params.judge.replay or ""))
+    except JudgeError:  # the stage judging says what is wrong
+        return ""
+
+
+def _found(folder: str, file: str, key: str) -> Path | None:
+    from more_repro.files.local_files import local_path  # loads pyarrow, which other studies need not
+    from more_repro.files.rows import SourceError
+
+    try:
+        return local_path(folder, file, *key.rsplit(".", 1))
+    except SourceError:  # who reads it says what is wrong, in a notebook
+        return None
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # gone since, or not ours to read: who reads it says so
+        return ""

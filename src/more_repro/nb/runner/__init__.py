@@ -1,0 +1,1 @@
+"""Runs one notebook as one stage: parameters, kernel, log, page."""

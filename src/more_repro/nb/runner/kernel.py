@@ -1,0 +1,72 @@
+"""The kernel's surroundings: a kernelspec for this interpreter, folders of the project's own, a fixed environment.
+
+A user's `python3` kernelspec, IPython start-up files and matplotlibrc would otherwise change, or break, a run.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from more_repro.params import Params
+
+KERNEL_NAME = "python3"
+HOME = Path(".scratch") / ".jupyter"
+
+
+def prepare(root: Path) -> dict[str, str]:
+    """Write the project's kernelspec and empty settings; returns the environment variables that point to them."""
+    home = (root / HOME).resolve()
+    spec = {
+        "argv": [sys.executable, "-m", "more_repro.nb.runner.kernel_main", "-f", "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    for folder in ("config", "runtime", "ipython"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    _write(home / "kernels" / KERNEL_NAME / "kernel.json", json.dumps(spec, indent=1))
+    _write(home / "matplotlibrc", "")
+    return {
+        "JUPYTER_PATH": str(home),
+        "JUPYTER_DATA_DIR": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTER_NO_CONFIG": "1",
+        "IPYTHONDIR": str(home / "ipython"),
+        "MATPLOTLIBRC": str(home / "matplotlibrc"),
+    }
+
+
+def environment(params: Params) -> dict[str, str]:
+    """Variables of every stage: offline unless the params name a hub, no telemetry, one hash seed, fixed backends.
+
+    The number of threads is left to the machine: workers set one thread each, and a kernel alone may use all cores.
+    """
+    locations = [base.location for base in params.bases.values()]
+    locations += [source.location for source in params.sources.values()]
+    fixed = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "DVC_NO_ANALYTICS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
+    return fixed if any(locations) else fixed | {"HF_HUB_OFFLINE": "1"}
+
+
+def apply(variables: Mapping[str, str]) -> None:
+    """Set variables of this process, from which the kernel and its workers inherit them."""
+    os.environ.update(variables)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: stages of a pool write the same file at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+    os.replace(file.name, path)

@@ -1,0 +1,1 @@
+"""The page that people read, put together of figures and tables."""

@@ -1,0 +1,191 @@
+"""Reads every table of a run and writes the report folder: index.html, figures/, tables/, summary.json."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from more_repro import tables as schemas
+from more_repro.params import Params
+from more_repro.paths import Paths, stage_names
+from more_repro.report.page import page
+from more_repro.report.page.tables_section import further_tables
+from more_repro.report.page.write import write_figures, write_json, write_table, write_text
+from more_repro.report.run_tables import Study, finite
+from more_repro.report.tables import paper
+from more_repro.report.tables.null_columns import with_null
+
+STAGE_TABLES = {
+    "ingest": (
+        "audit",
+        "audit_sources",
+        "audit_files",
+        "audit_examples",
+        "near_duplicates",
+        "near_duplicate_examples",
+    ),
+    "data_mixing": ("mixture_summary", "mixture_manifest"),
+    "diversity_statistics": (
+        "source_statistics",
+        "transfer",
+        "source_similarity",
+        "word_divergence",
+        "word_log_odds",
+    ),
+    "calibration": (
+        "metrics",
+        "reliability",
+        "margin_boxes",
+        "margin_histogram",
+        "outliers",
+        "seed_summary",
+        "comparisons",
+        "paired",
+        "length_bias",
+        "controls",
+    ),
+    "rjs_alignment": ("perplexity",),
+    "judging": (
+        "win_rates",
+        "scheme_duels",
+        "ranking",
+        "judge_statistics",
+        "best_of_n_schemes",
+    ),
+    "regression": (
+        "regression",
+        "influence",
+        "power",
+        "placebo",
+        "published_noise",
+        "published_checks",
+        "claims",
+    ),
+}
+_SHOWN_VERSIONS = ("more-repro", "numpy", "pandas", "matplotlib")
+
+
+def load_tables(params: Params, paths: Paths) -> dict[str, pd.DataFrame]:
+    """Every table that the report shows, by name. Raises TableError that names the first one missing."""
+    found = {
+        name: schemas.read(paths.table(stage, name), name) for stage, names in STAGE_TABLES.items() for name in names
+    }
+    logs = [schemas.read(paths.training_log(b, s), "training_log") for b in params.bases for s in params.schemes]
+    found["training_log"] = pd.concat(logs, ignore_index=True) if logs else schemas.empty("training_log")
+    return found
+
+
+def load_runs(params: Params, paths: Paths) -> list[dict[str, Any]]:
+    """Facts of every stage that ran, in the pipeline's order; the report's own run is not over yet."""
+    stages = [stage for stage in stage_names(params) if stage != "report" and paths.run(stage).exists()]
+    return [json.loads(paths.run(stage).read_text(encoding="utf-8")) for stage in stages]
+
+
+def published_tables() -> dict[str, pd.DataFrame]:
+    """The paper's printed tables: table1, table2, table3, outliers (Tables 4 to 6)."""
+    from more_repro.evaluation.paper import printed_numbers
+
+    printed = printed_numbers.load()
+    return {
+        "table1": printed_numbers.table1(printed),
+        "table2": printed_numbers.table2(printed),
+        "table3": printed_numbers.table3(printed),
+        "outliers": printed_numbers.tables4_6(printed),
+    }
+
+
+def git_revision(root: Path) -> str:
+    """The commit that is checked out, "unknown" where git cannot tell."""
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def build_report(
+    params: Params,
+    paths: Paths,
+    tables: dict[str, pd.DataFrame],
+    published: dict[str, pd.DataFrame] | None = None,
+    runs: Sequence[dict[str, Any]] | None = None,
+    revision: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Write the whole report folder. Equal input gives equal bytes.
+
+    published, runs, revision, out: read from the package, the run files, git and paths.report where not given.
+    """
+    printed = published_tables() if published is None else published
+    facts = load_runs(params, paths) if runs is None else list(runs)
+    commit = git_revision(paths.root) if revision is None else revision
+    folder = paths.report if out is None else out
+    study = Study.of(params, tables)
+    made = make_paper_tables(study, printed)
+    for name, table in [*made.items(), *((name, rows) for name, _, _, rows in further_tables(study))]:
+        write_table(folder / "tables" / f"{name}.csv", table)
+    write_table(folder / "tables" / "controls.csv", study["controls"])
+    pictures = write_figures(study, folder / "figures")
+    text = page.build(study, made, pictures, facts, _provenance(params, commit), stage_names(params))
+    write_text(folder / "index.html", text)
+    write_json(folder / "summary.json", summary(study, facts, commit))
+
+
+def make_paper_tables(study: Study, published: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables 1 to 6 (and on, with more bases than three) by name; `<name>-<regime>` for the other regimes."""
+    made = _of_regime(study, study.regime, published)
+    for regime in study.other_regimes:
+        made |= {f"{name}-{regime}": table for name, table in _of_regime(study, regime, {}).items() if len(table)}
+    return made
+
+
+def _of_regime(study: Study, regime: str, published: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    seeds, align = study["seed_summary"], study.params.align.sources
+    made = {
+        "table1": paper.table1(seeds, study["perplexity"], study["scheme_duels"], published.get("table1"), regime),
+        "table2": paper.table2(seeds, published.get("table2"), regime),
+        "table3": paper.table3(study["audit"], study["mixture_summary"], published.get("table3"), regime),
+        **paper.tables4_6(study["outliers"], published.get("outliers"), regime, align),
+    }
+    return with_null(study, made, regime)
+
+
+def summary(study: Study, runs: Sequence[dict[str, Any]], revision: str) -> dict[str, Any]:
+    """What a program wants to know of the run: claims with verdicts, counts, time."""
+    claims = study["claims"]
+    return {
+        "profile": study.params.profile,
+        "revision": revision,
+        "params_sha256": params_digest(study.params),
+        "regime": study.regime,
+        "n_reward_models": study.n_reward_models,
+        "wall_s": round(sum(float(run.get("wall_s") or 0.0) for run in runs), 1),
+        "claims": [
+            {name: row[name] for name in ("claim", "data", "verdict", "n")}
+            | {name: finite(row[name]) for name in ("estimate", "low", "high")}
+            for row in claims.to_dict("records")
+        ],
+    }
+
+
+def params_digest(params: Params) -> str:
+    """sha256 of the params, whatever the layout of their file."""
+    return hashlib.sha256(json.dumps(params.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def _provenance(params: Params, revision: str) -> list[tuple[str, str]]:
+    versions = ", ".join(f"{name} {version(name)}" for name in _SHOWN_VERSIONS)
+    return [
+        ("profile", params.profile),
+        ("revision", revision),
+        ("params sha256", params_digest(params)[:16]),
+        ("data seed", str(params.data.seed)),
+        ("statistics seed", str(params.stats.seed)),
+        ("versions", versions),
+    ]

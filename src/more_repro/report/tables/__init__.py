@@ -1,0 +1,1 @@
+"""Tables as people read them: rows chosen, columns named, numbers rounded."""

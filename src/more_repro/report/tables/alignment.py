@@ -1,0 +1,114 @@
+"""Tables of aligned policies, their judge and the ensembles as the page shows them; the CSVs have every row."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from more_repro.params import ENSEMBLES
+from more_repro.report.row_selection import of_regime
+from more_repro.report.run_tables import Study
+from more_repro.report.tables import paper
+from more_repro.report.tables.null_columns import with_null
+
+_BESIDE = ("averaging", "multitask", "more")  # that ensembles are held against
+_MODEL = ["regime", "trained_on", "seed"]
+Shown = tuple[pd.DataFrame, str | None]
+
+
+def alignment_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
+    """(name, title, caption, rows): win rates, ranking, best-of-n, perplexity, the judge, ensembles."""
+    return [
+        ("win_rates", "Win rates of every policy",
+         "Against two opponents on all prompts, net win with its interval over prompts; the CSV has each source too",
+         study["win_rates"].drop(columns=["base", "regime", "scheme", "trained_on", "seed"])),
+        ("ranking", "Ranking of every policy",
+         "Bradley-Terry strength in logits (mean 0; the difference of two is the logit of the points expected, a tie "
+         "half a win each) and rank, with intervals over prompts, from every comparison that was judged; a policy that "
+         "always or never won has its strength from one drawn game with a policy of strength 0, which all are given; "
+         "the CSV has each source too", study["ranking"].drop(columns=["base", "scheme", *_MODEL])),
+        ("best_of_n", "Best-of-n at its largest n",
+         "Judge's score of the sample that a scheme chooses, and its win, tie and lose against another sample of the "
+         "same prompt, by exact expectation over all choices; intervals over prompts and seeds (over prompts alone "
+         "with one seed). Best and worst: by the scheme's reward; the CSV has every n and source",
+         study["best_of_n_schemes"]),
+        ("perplexity_texts", "Perplexity of every policy",
+         "On the chosen responses of the test pairs. Perplexity: of all tokens together, interval over texts; mean and "
+         "median: over texts, of each one's own. Long: texts read in several windows; outliers: texts above 10,000, "
+         "which stay in",
+         study["perplexity"]),
+        ("judge_statistics", "What the verdicts say of the judge",
+         "Shares with intervals over prompts, then counts of the run. Longer: of decided verdicts, those for the "
+         "response of more words. Of a judge that is asked twice also: agreement of the two orders, and how often a "
+         "winner is the response in first place (one half: no position bias)", study["judge_statistics"]),
+        ("ensembles", "Ensembles of single-source models",
+         "Accuracy per source, mean accuracy and mean ECE as in Table 2, intervals over seeds. Members are "
+         "standardised on validation pairs; weighted: by the different pairs of each source; minimum: the least "
+         "member; cautious: mean less 0.5 times the variance over members", _ensembles(study)),
+    ]  # fmt: skip
+
+
+def shown(name: str, table: pd.DataFrame) -> Shown:
+    """The rows and columns of one of these tables that fit a page, and the column that heads groups of rows."""
+    return _SHOWN[name](table)
+
+
+def knows(name: str) -> bool:
+    """Whether a table is one of these."""
+    return name in _SHOWN
+
+
+def _ensembles(study: Study) -> pd.DataFrame:
+    """Table 2 of the ensembles, with averaging, multitask and more beside them, for every regime; none without them."""
+    every = study.every("seed_summary")
+    if not every["scheme"].isin(ENSEMBLES).any():
+        return pd.DataFrame(columns=["data", "base", "regime", "scheme"])
+    rows = every[every["scheme"].isin((*ENSEMBLES, *_BESIDE))]
+    parts = []
+    for regime in study.params.regimes:
+        own = of_regime(rows, regime)
+        if len(own):
+            parts.append(with_null(study, {"table2": paper.table2(own, None, regime)}, regime)["table2"])
+    return pd.concat(parts, ignore_index=True)
+
+
+def _of_all(table: pd.DataFrame) -> Shown:
+    return table[table["source"] == "all"].drop(columns=["source", "n_invalid"], errors="ignore"), None
+
+
+def _ranking(table: pd.DataFrame) -> Shown:
+    rows = table[table["source"] == "all"].sort_values("strength", ascending=False)
+    return rows.drop(columns="source"), None
+
+
+def _best_of_n(table: pd.DataFrame) -> Shown:
+    rows = table[(table["source"] == "all") & (table["n"] == table["n"].max())]
+    named = ("base " + rows["base"] + ", regime " + rows["regime"]).where(rows["base"] != "none", "no base of its own")
+    rows = rows.assign(group=named + ", n = " + rows["n"].astype("str"))
+    return rows.drop(columns=["base", "regime", "source", "n", "kl_bound_nats", "n_prompts"]), "group"
+
+
+def _perplexity(table: pd.DataFrame) -> Shown:
+    rows = table.rename(columns={"mean_perplexity": "mean", "median_perplexity": "median"})
+    rows = rows.rename(columns={"n_texts": "texts", "n_long": "long", "n_outliers": "outliers"})
+    rows = rows.assign(group="perplexity on " + rows["source"])
+    return rows.drop(columns=["base", "scheme", "source", "n_tokens", *_MODEL]), "group"
+
+
+def _judge(table: pd.DataFrame) -> Shown:
+    rows = table.assign(statistic=table["statistic"].str.replace("_", " "))
+    return rows[["statistic", "source", "estimate", "low", "high", "n"]], None
+
+
+def _ensemble_rows(table: pd.DataFrame) -> Shown:
+    rows = table.drop(columns=["data", "base", "regime", "n_seeds", "n_pairs"], errors="ignore")
+    return rows.assign(group="base " + table["base"] + ", regime " + table["regime"]), "group"
+
+
+_SHOWN: dict[str, Callable[[pd.DataFrame], Shown]] = {
+    "win_rates": _of_all,
+    "ranking": _ranking,
+    "best_of_n": _best_of_n,
+    "perplexity_texts": _perplexity,
+    "judge_statistics": _judge,
+    "ensembles": _ensemble_rows,
+}

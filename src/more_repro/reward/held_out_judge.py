@@ -1,0 +1,78 @@
+"""A judge's reward model for data without an oracle: trained on validation pairs, which no other model saw."""
+
+import itertools
+from pathlib import Path
+
+import pandas as pd
+
+from more_repro import tables
+from more_repro.params import Params, Scheme
+from more_repro.paths import Paths
+from more_repro.records import RewardModelId
+from more_repro.reward import worker_tasks
+from more_repro.reward.grid import log_rows
+from more_repro.reward.jobs import TrainJob, TrainResult
+from more_repro.reward.scoring import score_texts
+from more_repro.reward.torchrun import train_together
+
+SCHEME = Scheme(
+    weighting="uniform", trained_on="mixture", alpha=1.0, normalization="none", lambda_scope="batch", weights=None,
+    label_smoothing=0.0, center=0.0, sum_to_zero=0.0,
+)  # fmt: skip
+
+
+def train_held_out(params: Params, paths: Paths) -> pd.DataFrame:
+    """Train the held-out reward model (vanilla mixing, the largest base); returns its table "training_log".
+
+    It lies in the scratch folder: `score_responses` finds it there, or makes it again.
+    """
+    return tables.check(log_rows(_trained(_job(params, paths))), "training_log")
+
+
+def score_responses(params: Params, paths: Paths, responses: pd.DataFrame) -> pd.Series:
+    """Rewards of responses (columns prompt as JSON, response) by the held-out model, on the responses' index."""
+    job = _job(params, paths)
+    _trained(job)  # a look-up by fingerprint, where it is trained
+    columns = responses["prompt"].tolist(), responses["response"].tolist()
+    rewards = score_texts(params, paths, [job.model], *columns, model_paths={job.model: job.out})
+    return pd.Series(rewards[job.model], index=responses.index, name="score")
+
+
+def largest_base(params: Params) -> str:
+    """The base with the most weights by its settings (layers times squared hidden size); the last of equals."""
+    return max(reversed(params.bases), key=lambda name: params.bases[name].layers * params.bases[name].hidden_size ** 2)
+
+
+def _trained(job: TrainJob) -> TrainResult:
+    train_together([job], "held-out reward model")
+    return worker_tasks.train(job)
+
+
+def _job(params: Params, paths: Paths) -> TrainJob:
+    base, sources = largest_base(params), tuple(params.sources)
+    pairs = tuple(paths.pairs(source, "validation") for source in sources)
+    regime = next(iter(params.regimes))
+    model = RewardModelId(base, "none", "held_out", "mixture", 0)
+    steps = params.judge.steps
+    size = steps * params.rm.pairs_per_source_per_batch
+    rows = tuple(_rows(path, size) for path in pairs)
+    return TrainJob(
+        model=model,
+        base=paths.base(base),
+        sources=sources,
+        pairs=pairs,
+        rows=rows,
+        unique_pairs=tuple(len(set(ids)) for ids in rows),
+        rm=params.rm,
+        scheme=SCHEME,
+        learning_rate=params.regimes[regime].learning_rate,
+        steps=steps,
+        out=paths.scratch / "held_out" / base,
+        scratch=paths.scratch,
+    )
+
+
+def _rows(path: Path, size: int) -> tuple[str, ...]:
+    """The table's pairs in its order, over and over: the judge's steps may pass the data more than once."""
+    pair_ids = tables.read(path, "pairs")["pair_id"].tolist()
+    return tuple(itertools.islice(itertools.cycle(pair_ids), size))

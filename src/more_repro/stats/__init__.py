@@ -1,0 +1,1 @@
+"""Statistics that every room uses: seeded generators, intervals, clusters, bootstrap. Numbers in, numbers out."""

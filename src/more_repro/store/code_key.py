@@ -1,0 +1,183 @@
+"""Which files of the package a piece of code needs: the import closure, read from source without running it.
+
+DVC knows nothing of imports. The stages of dvc.yaml name single modules, and this closure says which (see `make deps`).
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+# A module that names a file beside it in a string ("printed_numbers.yaml") reads that file.
+_FILE_NAME = re.compile(r"^[\w./-]+\.(?:ya?ml|json|txt|csv|css|html|j2)$")
+
+_MODULE_NAME = re.compile(r"^[a-z_]\w*(?:\.\w+)+$")
+
+
+def import_closure(code: str | Path, package_root: Path) -> frozenset[Path]:
+    """Files of a package that `code` may load: modules, every `__init__` on the way, data files a module names.
+
+    code: source text, or the path of a Python file (itself in the result when it lies in the package).
+    package_root: folder of the package, such as src/more_repro; its name is the package's name.
+    Imports inside functions count, and so does `importlib.import_module` of a literal name. Imports under
+    `if TYPE_CHECKING:` count too: one edge too many re-runs a stage, one too few hides a change.
+    Raises SyntaxError for code that does not parse; ValueError for an import of a module that the package lacks.
+    """
+    finder = _Finder(package_root)
+    if isinstance(code, Path):
+        finder.visit_file(code)
+    else:
+        finder.visit_code(code, module="__main__", is_package=False)
+    return frozenset(finder.found)
+
+
+def code_digest(modules: Iterable[Path]) -> str:
+    """SHA-256 over what the files do: the syntax tree of a module without its docstrings, the bytes of other files.
+
+    A comment, a docstring or a blank line changes nothing. File names count, folders above the package do not.
+    """
+    lines = [f"{name} {digest}" for name, digest in module_digests(modules).items()]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def module_digests(modules: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of what each file does, under its name in the package, sorted; see `code_digest`. Inert files are left
+    out."""
+    digests = {}
+    for path in modules:
+        if path.suffix == ".py":
+            if is_inert(path):
+                continue
+            content = ast.dump(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode()
+        else:
+            content = path.read_bytes()
+        digests[_name_in_package(path)] = hashlib.sha256(content).hexdigest()
+    return dict(sorted(digests.items()))
+
+
+def is_inert(path: Path) -> bool:
+    """Whether a file can change no result: an `__init__.py` with nothing but a docstring and names like __version__."""
+    if path.name != "__init__.py":
+        return False
+    body = _without_docstrings(ast.parse(path.read_text(encoding="utf-8"))).body
+    return all(isinstance(node, ast.Pass) or _assigns_dunder(node) for node in body)
+
+
+def _assigns_dunder(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
+        return False
+    return all(isinstance(target, ast.Name) and target.id.startswith("__") for target in node.targets)
+
+
+def _name_in_package(path: Path) -> str:
+    """`more_repro/reward/grid.py`: the path from the topmost folder that is a package."""
+    top = path.parent
+    while (top.parent / "__init__.py").exists():
+        top = top.parent
+    return path.relative_to(top.parent).as_posix()
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and _is_text(first.value):
+                node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+class _Finder:
+    def __init__(self, package_root: Path) -> None:
+        self.root = package_root
+        self.package = package_root.name
+        self.found: set[Path] = set()
+
+    def visit_file(self, path: Path) -> None:
+        if path in self.found:
+            return
+        inside = path.is_relative_to(self.root)
+        module = ".".join(path.relative_to(self.root.parent).with_suffix("").parts) if inside else "__main__"
+        if inside:
+            self.found.add(path)
+            self._add_parents(module)
+        is_package = path.name == "__init__.py"
+        self.visit_code(
+            path.read_text(encoding="utf-8"), module.removesuffix(".__init__"), is_package, beside=path.parent
+        )
+
+    def visit_code(self, code: str, module: str, is_package: bool, beside: Path | None = None) -> None:
+        tree = _without_docstrings(ast.parse(code))
+        for name, must_exist in _imported(tree, module, is_package):
+            if name.split(".")[0] == self.package:
+                self._add_module(name, must_exist, importer=module)
+        if beside is not None:
+            self.found.update(_named_files(tree, beside))
+
+    def _add_module(self, name: str, must_exist: bool, importer: str) -> None:
+        path = self._file_of(name)
+        if path is None:
+            if must_exist:
+                raise ValueError(f"{importer} imports {name}, and {self.root} holds no such module")
+            return
+        self._add_parents(name)
+        self.visit_file(path)
+
+    def _add_parents(self, name: str) -> None:
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            path = self._file_of(".".join(parts[:depth]))
+            if path is not None:
+                self.visit_file(path)
+
+    def _file_of(self, name: str) -> Path | None:
+        base = self.root.parent.joinpath(*name.split("."))
+        for path in (base / "__init__.py", base.with_name(base.name + ".py")):
+            if path.is_file():
+                return path
+        return None
+
+
+def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
+    """(dotted name, whether it must be a module) of every import, import_module call, and string that may name one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, True) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, module, is_package)
+            yield base, True
+            # `from package import x`: x is a module or a name that the package defines.
+            yield from ((f"{base}.{alias.name}", False) for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call) and _calls_import_module(node):
+            argument = node.args[0] if node.args else None
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                yield argument.value, True
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE_NAME.match(node.value):
+            # A table of module names imported on demand, such as the readers of sources.
+            yield node.value, False
+
+
+def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    parts = parts[: len(parts) - node.level + (1 if is_package else 0)]
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+def _calls_import_module(node: ast.Call) -> bool:
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name in ("import_module", "__import__")
+
+
+def _named_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _FILE_NAME.match(node.value):
+            path = folder / node.value
+            if path.is_file():
+                yield path

@@ -59,7 +59,7 @@ def test_a_scratch_folder_may_delete_them(tmp_path, capsys):
     assert "deleted" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [".step00000002.{}.part", ".other.{}.part"])
+@pytest.mark.parametrize("name", [".step00000002.{}.7.part", ".other.{}.7.part"])
 def test_what_a_killed_process_left_half_written_goes(tmp_path, name):
     gone = subprocess.Popen(["true"])
     gone.wait()

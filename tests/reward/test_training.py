@@ -25,7 +25,16 @@ from more_repro.store.code_key import import_closure, is_inert
 
 # Names, files, words and defaults; tokenizers and weights of the base are in the fingerprint by their bytes.
 CHANGE_NO_NUMBER = {
-    *("params.py", "progress.py", "records.py", "store/code_key.py", "store/digests.py", "tables.py"),
+    *(
+        "params.py",
+        "progress.py",
+        "records.py",
+        "store/code_key.py",
+        "store/atomic.py",
+        "store/digests.py",
+        "store/folder.py",
+        "tables.py",
+    ),
     *("engine/__init__.py", "engine/checkpoint.py", "engine/weighting/__init__.py"),
     *("lm/causal.py", "lm/device.py", "lm/tokenizers.py"),
     *("reward/code_digest.py", "reward/jobs.py", "reward/model_store.py"),

@@ -1,9 +1,7 @@
 """Checkpoints of a running training: written whole or not at all, verified before use, the last two kept."""
 
 import json
-import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from more_repro import progress
-from more_repro.store.digests import file_digest
+from more_repro.store.folder import DamagedFolderError, verify_folder, write_folder
 
 KEPT = 2
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +28,6 @@ class TrainingState:
     optimizer: dict[str, Any]
     weighting: dict[str, torch.Tensor]
     log: dict[str, torch.Tensor]
-
-
-class DamagedCheckpointError(ValueError):
-    """A file of a checkpoint is missing or does not have the bytes that were written."""
 
 
 def save_checkpoint(folder: Path, fingerprint: str, state: TrainingState) -> None:
@@ -77,7 +70,7 @@ def load_checkpoint(folder: Path, fingerprint: str, *, delete_foreign: bool = Fa
                 )
                 return None
             return _load(path)
-        except (DamagedCheckpointError, OSError) as error:
+        except (DamagedFolderError, OSError) as error:
             progress.say(f"{path}: damaged ({error}); falling back to the checkpoint before, or to a fresh start")
     return None
 
@@ -100,37 +93,6 @@ def drop_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_folder(target: Path, fingerprint: str, fill: Callable[[Path], None]) -> None:
-    """Make a folder of files with a manifest (sha256 of each), under a temporary name, then rename it into place.
-
-    What processes that are gone left half written beside it is removed.
-    """
-    _drop_leftovers(target.parent)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    fill(part)
-    files = {path.name: file_digest(path) for path in sorted(part.iterdir())}
-    manifest = {"fingerprint": fingerprint, "files": files}
-    (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
-
-
-def verify_folder(path: Path) -> str:
-    """Check every file of a folder against its manifest and return the fingerprint. Raises DamagedCheckpointError."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        files, fingerprint = dict(manifest["files"]), str(manifest["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedCheckpointError(f"{MANIFEST}: {error}") from None
-    for name, expected in files.items():
-        file = path / name
-        if not file.is_file() or file_digest(file) != expected:
-            raise DamagedCheckpointError(f"{name} is missing or has other bytes than were written")
-    return fingerprint
-
-
 def _moved_aside(folder: Path, fingerprint: str) -> Path:
     """Rename the folder to a free name, and return that."""
     name, number = f"{folder.name}.{fingerprint[:8]}.old", 1
@@ -139,24 +101,6 @@ def _moved_aside(folder: Path, fingerprint: str) -> Path:
         number += 1
         target = folder.with_name(f"{name}{number}")
     return folder.rename(target)
-
-
-def _drop_leftovers(folder: Path) -> None:
-    """Remove .<name>.<pid>.part where no process has that number any more."""
-    for part in folder.glob(".*.part"):
-        pid = part.name.split(".")[-2]
-        if pid.isdigit() and not _runs(int(pid)):
-            shutil.rmtree(part, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # signal 0 asks, and sends nothing
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def _name(step: int) -> str:

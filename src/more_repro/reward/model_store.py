@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from more_repro import progress
-from more_repro.engine.checkpoint import MANIFEST, DamagedCheckpointError, verify_folder, write_folder
+from more_repro.store.folder import MANIFEST, DamagedFolderError, verify_folder, write_folder
 
 _LOG = "log.safetensors"
 
@@ -31,7 +31,7 @@ def load_log(kept: Path, fingerprint: str) -> dict[str, torch.Tensor] | None:
     try:
         if verify_folder(kept) != fingerprint:
             return None
-    except DamagedCheckpointError as error:
+    except DamagedFolderError as error:
         progress.say(f"{kept}: damaged ({error}); it is made again")
         return None
     return load_file(kept / _LOG)

@@ -1,9 +1,10 @@
-"""Which files of the package a piece of code needs: the import closure, read from source without running it.
+"""The code that a result depends on: the import closure of a module, read from source without running it.
 
-DVC knows nothing of imports. The stages of dvc.yaml name single modules, and this closure says which (see `make deps`).
+DVC knows nothing of imports, and neither does a folder of finished results: both are given the digest of a closure.
 """
 
 import ast
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -15,16 +16,41 @@ _FILE_NAME = re.compile(r"^[\w./-]+\.(?:ya?ml|json|txt|csv|css|html|j2)$")
 _MODULE_NAME = re.compile(r"^[a-z_]\w*(?:\.\w+)+$")
 
 
-def import_closure(code: str | Path, package_root: Path) -> frozenset[Path]:
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def code_key(*modules: str, without: tuple[str, ...] = ()) -> str:
+    """Digest of what modules of this package, each by its dotted name, and all that they may import do.
+
+    without: modules whose own import closure changes no result, such as progress lines; they are left out, and what is
+    imported by them alone. Read once in a process: what runs is what was loaded. A comment or a docstring changes
+    nothing. Raises ValueError for a module that the package lacks.
+    """
+    files = frozenset().union(*(import_closure(module_file(name), PACKAGE, without) for name in modules))
+    return code_digest(files)
+
+
+def module_file(module: str) -> Path:
+    """The file of a module of this package. Raises ValueError where there is none."""
+    base = PACKAGE.parent.joinpath(*module.split("."))
+    for path in (base / "__init__.py", base.with_name(base.name + ".py")):
+        if path.is_file():
+            return path
+    raise ValueError(f"{PACKAGE} holds no module {module}")
+
+
+def import_closure(code: str | Path, package_root: Path, without: Iterable[str] = ()) -> frozenset[Path]:
     """Files of a package that `code` may load: modules, every `__init__` on the way, data files a module names.
 
     code: source text, or the path of a Python file (itself in the result when it lies in the package).
     package_root: folder of the package, such as src/more_repro; its name is the package's name.
     Imports inside functions count, and so does `importlib.import_module` of a literal name. Imports under
     `if TYPE_CHECKING:` count too: one edge too many re-runs a stage, one too few hides a change.
+    without: dotted names of modules that are not followed and not in the result.
     Raises SyntaxError for code that does not parse; ValueError for an import of a module that the package lacks.
     """
-    finder = _Finder(package_root)
+    finder = _Finder(package_root, frozenset(without))
     if isinstance(code, Path):
         finder.visit_file(code)
     else:
@@ -92,8 +118,8 @@ def _is_text(node: ast.expr) -> bool:
 
 
 class _Finder:
-    def __init__(self, package_root: Path) -> None:
-        self.root = package_root
+    def __init__(self, package_root: Path, without: frozenset[str]) -> None:
+        self.root, self.without = package_root, without
         self.package = package_root.name
         self.found: set[Path] = set()
 
@@ -119,9 +145,9 @@ class _Finder:
             self.found.update(_named_files(tree, beside))
 
     def _add_module(self, name: str, must_exist: bool, importer: str) -> None:
-        path = self._file_of(name)
+        path = None if name in self.without else self._file_of(name)
         if path is None:
-            if must_exist:
+            if must_exist and name not in self.without:
                 raise ValueError(f"{importer} imports {name}, and {self.root} holds no such module")
             return
         self._add_parents(name)

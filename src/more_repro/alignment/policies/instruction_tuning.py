@@ -16,11 +16,12 @@ from more_repro.alignment.policies.fine_tuning import FineTuning, fine_tune
 from more_repro.alignment.policies.instruction_data import read_instructions
 from more_repro.alignment.policies.rjs import fine_tuning
 from more_repro.alignment.policies.texts import Text, closure_digest, digest_of, texts_digest, to_examples
-from more_repro.engine.checkpoint import MANIFEST, DamagedCheckpointError, drop_checkpoints, verify_folder, write_folder
+from more_repro.engine.checkpoint import drop_checkpoints
 from more_repro.lm import base_files, bases
 from more_repro.lm.sequence_classifier import quiet_loading
 from more_repro.params import Params
 from more_repro.paths import Paths
+from more_repro.store.folder import MANIFEST, DamagedFolderError, verify_folder, write_folder
 from more_repro.workers import run_jobs
 
 _FACTS = "fine_tuning.json"
@@ -111,7 +112,7 @@ def _is_whole(kept: Path) -> bool:
         return False
     try:
         return verify_folder(kept) == kept.name
-    except DamagedCheckpointError as error:
+    except DamagedFolderError as error:
         progress.say(f"{kept}: damaged ({error}); it is made again")
         return False
 

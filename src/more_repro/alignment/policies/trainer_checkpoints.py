@@ -9,8 +9,9 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from more_repro import progress
-from more_repro.engine.checkpoint import KEPT, MANIFEST, DamagedCheckpointError, drop_checkpoints, verify_folder
+from more_repro.engine.checkpoint import KEPT, drop_checkpoints
 from more_repro.store.digests import file_digest
+from more_repro.store.folder import MANIFEST, DamagedFolderError, verify_folder
 
 _QUIET_S = 20.0  # a training shorter than this reports by its stage's line alone
 
@@ -73,7 +74,7 @@ def newest_checkpoint(folder: Path, fingerprint: str, name: str) -> Path | None:
     for path in reversed(_checkpoints(folder)):
         try:
             found = verify_folder(path)
-        except DamagedCheckpointError as error:
+        except DamagedFolderError as error:
             progress.say(f"{path}: damaged ({error}); falling back to the checkpoint before, or to a fresh start")
             shutil.rmtree(path, ignore_errors=True)
             continue

@@ -76,6 +76,10 @@ class Paths:
         """Digests of the local files that the params name."""
         return self.data / "inputs.json"
 
+    def settings(self, stage: str) -> Path:
+        """What a stage reads of the params."""
+        return self.data / "settings" / f"{stage}.json"
+
     @property
     def judge(self) -> Path:
         """What names the judge beside the params: the endpoint's model and address, or the digest of replies."""

@@ -1,4 +1,4 @@
-"""Notebooks as source: digests, the one form in git, parameters."""
+"""Notebooks as source: digests, parameters, what is left of an executed one."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import tiny_notebooks as tiny
 
-from more_repro.nb.pipeline.notebook_source import digest, normalise, read, write_digests
+from more_repro.nb.pipeline.notebook_source import digest, read, write_digests
 from more_repro.nb.runner.parameters import ParameterError, checked_parameters
 from more_repro.nb.runner.strip_outputs import scrub, text_of
 
@@ -66,41 +66,6 @@ def test_digests_are_written_by_name(tmp_path: Path) -> None:
     path = tiny.write(tmp_path / "04_base.ipynb", "a = 1")
     write_digests([path], tmp_path / "build" / "code")
     assert json.loads((tmp_path / "build/code/04_base.json").read_text()) == digest(path)
-
-
-def test_normalising_is_idempotent_and_keeps_code_and_ids(tmp_path: Path) -> None:
-    path = tiny.write(tmp_path / "n.ipynb", "a = 1  \n", "b = 2")
-    edit(path, outputs)
-    before, ids = digest(path), [cell.id for cell in read(path).cells]
-    assert len(normalise([path], check=True)) == 1
-    assert len(normalise([path], check=False)) == 1
-    text = path.read_text()
-    assert normalise([path], check=True) == []
-    assert normalise([path], check=False) == []
-    assert path.read_text() == text
-    assert digest(path) == before
-    assert [cell.id for cell in read(path).cells] == ids
-    assert '"outputs": []' in text
-    assert '"execution_count": 9' not in text
-
-
-@pytest.mark.filterwarnings("ignore::nbformat.warnings.DuplicateCellId")
-def test_normalising_mends_ids_given_twice(tmp_path: Path) -> None:
-    path = tiny.write(tmp_path / "n.ipynb", "a = 1", "a = 1")
-    raw = json.loads(path.read_text())
-    for cell in raw["cells"]:
-        cell["id"] = "same"
-    path.write_text(json.dumps(raw))
-    normalise([path], check=False)
-    ids = [cell["id"] for cell in json.loads(path.read_text())["cells"]]
-    assert len(set(ids)) == len(ids)
-
-
-def test_a_notebook_without_parameters_cell_is_named(tmp_path: Path) -> None:
-    path = tiny.write(tmp_path / "n.ipynb", "a = 1")
-    edit(path, lambda notebook: notebook.cells[1].metadata.pop("tags"))
-    normalise([path], check=False)
-    assert normalise([path], check=True) == [f"{path}: has 0 cells tagged `parameters`, must have one"]
 
 
 def test_something_else_is_not_a_notebook(tmp_path: Path) -> None:

@@ -1,16 +1,16 @@
-"""The cell rules of the notebooks (docs of the house style), and their stage deps."""
+"""The cell rules of the notebooks."""
 
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from nbformat import NotebookNode
 
-from more_repro.nb.pipeline.notebook_source import code_of, normalise, read
-from more_repro.nb.pipeline.stage_deps import compare
+from more_repro.nb.pipeline.notebook_source import code_of, read
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -27,15 +27,19 @@ def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
 
 
-@every_notebook
-def test_notebook_is_normalised(path: Path) -> None:
-    assert normalise([path], check=True) == []
+def test_git_holds_no_output() -> None:
+    command = [sys.executable, "-m", "nbstripout", "--verify", "--keep-id", *map(str, NOTEBOOKS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"`make notebooks` mends it: {done.stdout}"
 
 
 @every_notebook
-def test_every_cell_has_an_id_of_its_own(path: Path) -> None:
-    ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-    assert len(set(ids)) == len(ids)
+def test_git_holds_no_setting_of_an_editor(path: Path) -> None:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    assert len({cell["id"] for cell in raw["cells"]}) == len(raw["cells"])
+    assert all(set(cell["metadata"]) <= {"tags"} for cell in raw["cells"]), "`make notebooks` mends it"
+    assert raw["metadata"]["kernelspec"]["name"] == "python3"
+    assert raw["metadata"]["language_info"] == {"name": "python"}, "`make notebooks` mends it"
 
 
 @every_notebook
@@ -45,6 +49,7 @@ def test_opens_with_the_question_then_parameters_then_imports(path: Path) -> Non
     assert cells[0].source.startswith("# ")
     first, second = code_cells(path)[:2]
     assert first.metadata.get("tags") == ["parameters"]
+    assert not any("parameters" in cell.metadata.get("tags", []) for cell in code_cells(path)[1:])
     statements = ast.parse(second.source).body
     assert any(isinstance(node, ast.Import | ast.ImportFrom) for node in statements)
 
@@ -90,16 +95,3 @@ def test_no_magic_and_no_shell(path: Path) -> None:
     for cell in code_cells(path):
         for line in cell.source.splitlines():
             assert not re.match(r"^\s*[!%?]", line), line
-
-
-def test_stage_deps_equal_the_imports() -> None:
-    assert compare(ROOT / "dvc.yaml") == [], "`make deps` mends it"
-
-
-def test_a_stage_that_reads_the_run_facts_writes_none() -> None:
-    """Its own would lie in the folder that it depends on, and make it stale for ever."""
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    for name, stage in stages.items():
-        stage = stage.get("do", stage)
-        reads = "data/${profile}/runs" in stage.get("deps", [])
-        assert reads == ("--no-facts" in stage["cmd"]), name

@@ -1,4 +1,4 @@
-"""The commands: run, digest, prune, inputs, deps, normalise, use, doctor, lock. Each imports what it needs."""
+"""The commands: run, digest, prune, inputs, use, doctor, lock. Each imports what it needs."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from more_repro.nb.project.terminal import tell, warn
+from more_repro.nb.project.terminal import warn
 
 USAGE_ERROR = 2
 
@@ -26,13 +26,8 @@ def parser() -> argparse.ArgumentParser:
     digest.add_argument("--out-dir", type=Path, required=True)
     commands.add_parser("prune", help="delete outputs of bases and schemes that the params no longer ask for")
     commands.add_parser(
-        "inputs", help="write the digests of the local files that the params name, and the judge's name"
+        "inputs", help="write what each stage reads of the params, the digests of local files, the judge"
     )
-    deps = commands.add_parser("deps", help="hold the deps of dvc.yaml to the imports of the notebooks")
-    deps.add_argument("--write", action="store_true", help="edit dvc.yaml")
-    normalise = commands.add_parser("normalise", help="bring notebooks into the form that git holds")
-    normalise.add_argument("notebooks", type=Path, nargs="+")
-    normalise.add_argument("--check", action="store_true", help="only look")
     use = commands.add_parser("use", help="make a preset the active params.yaml")
     use.add_argument("profile")
     use.add_argument("--force", action="store_true", help="drop edits of params.yaml (params.yaml.bak keeps them)")
@@ -89,33 +84,14 @@ def _prune(chosen: argparse.Namespace) -> int:
 
 def _inputs(chosen: argparse.Namespace) -> int:
     from more_repro.nb.pipeline.inputs import write_inputs, write_judge
+    from more_repro.nb.pipeline.settings import write_settings
     from more_repro.params import load_params
     from more_repro.paths import Paths
 
     params = load_params()
-    write_inputs(params, Paths(params.profile))
-    write_judge(params, Paths(params.profile))
+    for write in (write_settings, write_inputs, write_judge):
+        write(params, Paths(params.profile))
     return 0
-
-
-def _deps(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.pipeline.stage_deps import compare, rewrite
-
-    if chosen.write:
-        rewrite(Path("dvc.yaml"))
-    findings = compare(Path("dvc.yaml"))
-    for line in findings:
-        tell(line)
-    return 1 if findings else 0
-
-
-def _normalise(chosen: argparse.Namespace) -> int:
-    from more_repro.nb.pipeline.notebook_source import normalise
-
-    findings = normalise(chosen.notebooks, chosen.check)
-    for line in findings:
-        tell(line)
-    return 1 if any("must have" in line or chosen.check for line in findings) else 0
 
 
 def _use(chosen: argparse.Namespace) -> int:
@@ -141,8 +117,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "digest": _digest,
     "prune": _prune,
     "inputs": _inputs,
-    "deps": _deps,
-    "normalise": _normalise,
     "use": _use,
     "doctor": _doctor,
     "lock": _lock,

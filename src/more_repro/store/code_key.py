@@ -72,14 +72,17 @@ def module_digests(modules: Iterable[Path]) -> dict[str, str]:
     out."""
     digests = {}
     for path in modules:
-        if path.suffix == ".py":
-            if is_inert(path):
-                continue
-            content = ast.dump(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode()
-        else:
-            content = path.read_bytes()
-        digests[_name_in_package(path)] = hashlib.sha256(content).hexdigest()
+        if path.suffix != ".py":
+            digests[_name_in_package(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif not is_inert(path):
+            digests[_name_in_package(path)] = _deeds(path.read_text(encoding="utf-8"))
     return dict(sorted(digests.items()))
+
+
+@functools.cache
+def _deeds(source: str) -> str:
+    """SHA-256 of a module's syntax tree without its docstrings. Kept: most modules lie in the closures of many."""
+    return hashlib.sha256(ast.dump(_without_docstrings(ast.parse(source))).encode()).hexdigest()
 
 
 def is_inert(path: Path) -> bool:
@@ -137,12 +140,12 @@ class _Finder:
         )
 
     def visit_code(self, code: str, module: str, is_package: bool, beside: Path | None = None) -> None:
-        tree = _without_docstrings(ast.parse(code))
-        for name, must_exist in _imported(tree, module, is_package):
+        imports, files = _named(code, module, is_package)
+        for name, must_exist in imports:
             if name.split(".")[0] == self.package:
                 self._add_module(name, must_exist, importer=module)
         if beside is not None:
-            self.found.update(_named_files(tree, beside))
+            self.found.update(path for path in map(beside.joinpath, files) if path.is_file())
 
     def _add_module(self, name: str, must_exist: bool, importer: str) -> None:
         path = None if name in self.without else self._file_of(name)
@@ -166,6 +169,14 @@ class _Finder:
             if path.is_file():
                 return path
         return None
+
+
+@functools.cache
+def _named(code: str, module: str, is_package: bool) -> tuple[list[tuple[str, bool]], list[str]]:
+    """What `_imported` finds, and every string that looks like a file's name."""
+    tree = _without_docstrings(ast.parse(code))
+    strings = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return list(_imported(tree, module, is_package)), [text for text in strings if _FILE_NAME.match(text)]
 
 
 def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
@@ -199,11 +210,3 @@ def _calls_import_module(node: ast.Call) -> bool:
     function = node.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     return name in ("import_module", "__import__")
-
-
-def _named_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _FILE_NAME.match(node.value):
-            path = folder / node.value
-            if path.is_file():
-                yield path

@@ -5,13 +5,14 @@ After `kill -9` of DVC its child could live on, and the next `dvc repro` would s
 """
 
 import contextlib
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from more_repro.nb.project.terminal import warn
+from more_repro.store.atomic import write_text
 
 
 class StageBusy(RuntimeError):
@@ -25,29 +26,36 @@ def stage_lock(path: Path, stage: str, wait_s: float) -> Iterator[None]:
     The operating system frees the lock when its holder ends, however it ends: a file left on disk locks nobody out.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        _acquire(file.fileno(), path, stage, wait_s)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _wait(lock, _holder(path), stage, wait_s)
+    try:
+        write_text(_name_of_holder(path), str(os.getpid()))
         yield
+    finally:
+        lock.release()
 
 
-def _acquire(descriptor: int, path: Path, stage: str, wait_s: float) -> None:
-    deadline = time.monotonic() + wait_s
-    told = False
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            holder = path.read_text(encoding="utf-8").strip() or "unknown"
-            if time.monotonic() >= deadline:
-                raise StageBusy(
-                    f"stage {stage} already runs in process {holder} (lock {path}); "
-                    "wait for it to end, or end it, then start again"
-                ) from None
-            if not told:
-                warn(f"[{stage}] waits up to {wait_s:.0f} s for process {holder}, which runs the same stage")
-                told = True
-            time.sleep(0.2)
+def _wait(lock: FileLock, holder: str, stage: str, wait_s: float) -> None:
+    warn(f"[{stage}] waits up to {wait_s:.0f} s for process {holder}, which runs the same stage")
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=0.2)
+    except Timeout:
+        raise StageBusy(
+            f"stage {stage} already runs in process {holder} (lock {lock.lock_file}); "
+            "wait for it to end, or end it, then start again"
+        ) from None
+
+
+def _holder(path: Path) -> str:
+    try:
+        return _name_of_holder(path).read_text(encoding="utf-8").strip() or "unknown"
+    except FileNotFoundError:
+        return "unknown"
+
+
+def _name_of_holder(path: Path) -> Path:
+    """A file of its own: whoever opens the lock's file empties it."""
+    return path.with_suffix(".pid")

@@ -6,8 +6,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from more_repro.nb.pipeline.notebook_source import KERNELSPEC
-
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _PAPERMILL_MARK = "papermill-error-cell-tag"
 

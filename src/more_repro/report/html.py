@@ -8,6 +8,7 @@ from html import escape
 import pandas as pd
 from latex2mathml.converter import convert
 
+DATA = "Data (CSV)"  # the text of a link to the numbers behind a figure or a table
 UNDER = "\x1f"  # in the text of a cell: what follows stands below it in small print
 _NUMBER = ' class="n"'
 _NUMERIC = re.compile(r"[-−–0-9.,\[\]† ]*")
@@ -100,7 +101,7 @@ def figure(picture: Picture) -> str:
         f'<figure id="{name}">\n<h3>{escape(picture.title)}</h3>\n'
         f'<img src="figures/{name}.svg" alt="{escape(picture.alt, quote=True)}" width="{picture.width}" '
         f'height="{picture.height}" loading="lazy">\n'
-        f'<figcaption>{escape(picture.caption)} <a href="figures/{name}.csv">Data (CSV)</a></figcaption>\n</figure>'
+        f'<figcaption>{escape(picture.caption)} <a href="figures/{name}.csv">{DATA}</a></figcaption>\n</figure>'
     )
 
 

@@ -3,7 +3,6 @@
 import base64
 import functools
 import io
-import re
 import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec
@@ -12,6 +11,8 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+
+from more_repro.report.svg import compact
 
 P = ParamSpec("P")
 
@@ -182,21 +183,11 @@ def legend_below(figure: FigureBase, handles: list, columns: int = 5, title: str
 
 
 def svg_bytes(figure: Figure) -> bytes:
-    """The figure as SVG: equal figures give equal bytes (no date, salted ids), positions to a hundredth of a point."""
-    buffer = io.BytesIO()
+    """The figure as SVG: equal figures give equal bytes (no date, salted ids)."""
+    buffer = io.StringIO()
     with mpl.rc_context(_RC):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = re.sub(rb"\n\s+", b"\n", buffer.getvalue())
-    return _POSITIONS.sub(lambda found: _LONG.sub(_rounded, found.group()), text)
-
-
-# Paths and places only: ids may hold digits too, and scales need all of theirs.
-_POSITIONS = re.compile(rb' (?:d|x|y|x1|x2|y1|y2|points)="[^"]*"|translate\([^)]*\)')
-_LONG = re.compile(rb"-?\d+\.\d{3,}")
-
-
-def _rounded(found: re.Match[bytes]) -> bytes:
-    return f"{float(found.group()):.2f}".rstrip("0").rstrip(".").encode()
+    return compact(buffer.getvalue()).encode("utf-8")
 
 
 def png_bytes(figure: Figure, dpi: int = 144) -> bytes:

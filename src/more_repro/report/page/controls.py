@@ -46,7 +46,7 @@ def controls_section(study: Study, rule: str) -> str:
             html.bullets([_sentence(regime, part) for regime, part in rows.groupby("regime", sort=False)], ""),
             html.paragraph(INTRO),
             html.table(grouped, caption, "dense", group="group"),
-            f"<p>{html.link('tables/controls.csv', 'Data (CSV)')}</p>",
+            f"<p>{html.link('tables/controls.csv', html.DATA)}</p>",
             html.details("The rule, written before the numbers", html.paragraph(rule)),
         ]
     )

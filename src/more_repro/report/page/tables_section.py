@@ -64,7 +64,7 @@ def _one(name: str, heading: str, caption: str, table: pd.DataFrame) -> str:
     return (
         f'<h3 id="table-{escape(name, quote=True)}">{escape(heading)}</h3>\n'
         + html.table(shown, f"{caption[0].upper()}{caption[1:]}.", css, group)
-        + f"\n<p>{html.link(f'tables/{name}.csv', 'Data (CSV)')}</p>"
+        + f"\n<p>{html.link(f'tables/{name}.csv', html.DATA)}</p>"
     )
 
 

@@ -1,6 +1,9 @@
 """The files that describe the environment agree with each other and with what is installed."""
 
+import ast
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,38 @@ def test_every_dependency_is_locked_in_a_version_that_satisfies_it(root: Path, p
     for requirement in declared(root):
         assert normal(requirement.name) in pins, requirement.name
         assert requirement.specifier.contains(pins[normal(requirement.name)]), str(requirement)
+
+
+def imported(root: Path) -> dict[str, bool]:
+    """Distribution of every third-party import of the package, and whether a module needs it to load."""
+    found: dict[str, bool] = {}
+    known = packages_distributions()
+    for path in (root / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        at_once = {id(node) for node in tree.body}
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for name in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"more_repro"}:
+                (distribution,) = set(known[name])
+                found[normal(distribution)] = found.get(normal(distribution), False) or id(node) in at_once
+    return found
+
+
+def test_every_import_is_declared_and_every_declared_package_is_used(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    needed = {normal(Requirement(text).name) for text in project["dependencies"]}
+    extras = {
+        normal(Requirement(text).name)
+        for name, texts in project["optional-dependencies"].items()
+        if name != "dev"
+        for text in texts
+    }
+    found = imported(root)
+    assert {name for name, at_once in found.items() if at_once} <= needed
+    assert set(found) <= needed | extras, "an extra is imported where it is asked for"
+    commands = {"dvc", "jupyterlab"}
+    assert needed - set(found) == commands
 
 
 def test_one_lock_serves_cpu_and_cuda(root: Path, pins: dict[str, str]) -> None:

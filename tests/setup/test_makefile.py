@@ -2,12 +2,16 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-TARGETS = ("reproduce", "test", "check", "env", "doctor", "use", "lock", "deps", "accept", "clean", "help")
+TARGETS = {
+    *("reproduce", "test", "check", "env", "doctor", "lab", "use", "publish", "status", "lock", "notebooks", "accept"),
+    *("clean", "help"),
+}
 
 
 def make(root: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -18,16 +22,17 @@ def make(root: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str
 
 def test_help_lists_every_target(root: Path) -> None:
     listed = re.findall(r"^(\w+) ", make(root, "help").stdout, flags=re.M)
-    assert set(TARGETS) <= set(listed)
+    assert set(listed) == TARGETS
 
 
 @pytest.mark.parametrize("name", ["VIRTUAL_ENV", "CONDA_PREFIX"])
 def test_an_active_environment_is_honoured(root: Path, tmp_path: Path, name: str) -> None:
-    assert f"tools/env {tmp_path}" in make(root, "-n", "env", **{name: str(tmp_path)}).stdout
+    folder = tmp_path / "with a space"
+    assert f'tools/env "{folder}"' in make(root, "-n", "env", **{name: str(folder)}).stdout
 
 
 def test_without_one_it_is_the_folder_beside_the_makefile(root: Path) -> None:
-    assert f"{root}/.venv/.more-repro-env" in make(root, "-pn", "help").stdout
+    assert f'tools/env "{root}/.venv"' in make(root, "-n", "env").stdout
 
 
 def test_no_suitable_python_is_a_clear_error(root: Path, tmp_path: Path) -> None:
@@ -43,6 +48,50 @@ def test_no_suitable_python_is_a_clear_error(root: Path, tmp_path: Path) -> None
     assert run.returncode == 1
     assert "no Python 3.11 or 3.12 found" in run.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def env_of(project: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`tools/env` of a copy of it in a folder, for an environment whose Python is a stand-in that notes its words."""
+    return subprocess.run(
+        [str(project / "tools" / "env"), str(folder)], cwd=project, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def two_clones(root: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Two folders of the project, and one environment for both, all with a space in their names."""
+    folder = tmp_path / "an environment"
+    (folder / "bin").mkdir(parents=True)
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/usr/bin/env bash\necho "$PWD $*" >>"{folder}/calls"\n[[ $* != *doctor* ]]\n')
+    python.chmod(0o755)
+    clones = []
+    for name in ("one clone", "another clone"):
+        (tmp_path / name / "tools").mkdir(parents=True)
+        for file in ("tools/env", "requirements.lock", "pyproject.toml"):
+            shutil.copy(root / file, tmp_path / name / file)
+        clones.append(tmp_path / name)
+    return clones[0], clones[1], folder
+
+
+def test_an_environment_that_is_up_to_date_is_left_alone(two_clones: tuple[Path, Path, Path]) -> None:
+    one, _, folder = two_clones
+    assert env_of(one, folder).returncode == 0
+    calls = (folder / "calls").read_text()
+    assert f"{one} -m pip install --quiet --disable-pip-version-check -e . --no-deps" in calls
+    assert env_of(one, folder).returncode == 0
+    assert (folder / "calls").read_text() == calls
+    os.utime(one / "requirements.lock", (2**31, 2**31))
+    env_of(one, folder)
+    assert (folder / "calls").read_text() != calls
+
+
+def test_an_environment_of_another_clone_gets_this_ones_package(two_clones: tuple[Path, Path, Path]) -> None:
+    one, other, folder = two_clones
+    for clone in (one, other, one):
+        assert env_of(clone, folder).returncode == 0
+        last = (folder / "calls").read_text().splitlines()[-1]
+        assert last == f"{clone} -m pip install --quiet --disable-pip-version-check -e . --no-deps"
 
 
 def test_dvc_sends_nothing(root: Path) -> None:

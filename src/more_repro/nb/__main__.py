@@ -1,4 +1,4 @@
-"""The commands: run, digest, prune, inputs, use, doctor, lock. Each imports what it needs."""
+"""The commands: those of the pipeline, and lab, use, doctor, lock for people. Each imports what it needs."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from more_repro.nb.project.terminal import warn
+from more_repro.nb.project.terminal import tell, warn
 
 USAGE_ERROR = 2
 
@@ -28,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "inputs", help="write what each stage reads of the params, the digests of local files, the judge"
     )
+    publish = commands.add_parser("publish", help="write the reading copy of the report to report.folder")
+    publish.add_argument("--site", type=Path, metavar="FOLDER", help="the whole report, into this folder")
+    commands.add_parser("lab", help="open the notebooks in JupyterLab")
     use = commands.add_parser("use", help="make a preset the active params.yaml")
     use.add_argument("profile")
     use.add_argument("--force", action="store_true", help="drop edits of params.yaml (params.yaml.bak keeps them)")
@@ -39,10 +42,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, 1 (something is wrong with what was looked at or run), 2 (wrong call or params)."""
+    from more_repro.nb.project.checkout import check_checkout
     from more_repro.nb.project.errors import expected_errors
 
     chosen = parser().parse_args(arguments)
     try:
+        if chosen.command in _PIPELINE:
+            check_checkout()
         return _COMMANDS[chosen.command](chosen)
     except expected_errors() as error:
         warn(f"error: {error}")
@@ -94,6 +100,28 @@ def _inputs(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _publish(chosen: argparse.Namespace) -> int:
+    from more_repro.params import load_params
+    from more_repro.paths import Paths
+    from more_repro.report.page.publish import publish_reading_copy, publish_site
+
+    params = load_params()
+    if chosen.site is None:
+        publish_reading_copy(params, Paths(params.profile))
+    else:
+        publish_site(params, Paths(params.profile), chosen.site)
+        tell(f"read: {chosen.site / 'index.html'}")
+    return 0
+
+
+def _lab(chosen: argparse.Namespace) -> int:
+    from more_repro.nb.runner.kernel import prepare
+
+    paths = [prepare(Path.cwd())["JUPYTER_PATH"], *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    command = [sys.executable, "-m", "jupyterlab", "--LabApp.default_url=/lab/tree/notebooks"]
+    os.execve(sys.executable, command, os.environ | {"JUPYTER_PATH": os.pathsep.join(paths)})  # noqa: S606
+
+
 def _use(chosen: argparse.Namespace) -> int:
     from more_repro.nb.project.use import use_preset
 
@@ -112,11 +140,14 @@ def _lock(chosen: argparse.Namespace) -> int:
     return write_lock(Path("requirements.lock"))
 
 
+_PIPELINE = ("run", "digest", "prune", "inputs", "publish")
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "digest": _digest,
     "prune": _prune,
     "inputs": _inputs,
+    "publish": _publish,
+    "lab": _lab,
     "use": _use,
     "doctor": _doctor,
     "lock": _lock,

@@ -20,7 +20,10 @@ def prepare(root: Path) -> dict[str, str]:
     """Write the project's kernelspec and empty settings; returns the environment variables that point to them."""
     home = (root / HOME).resolve()
     spec = {
-        "argv": [sys.executable, "-m", "more_repro.nb.runner.kernel_main", "-f", "{connection_file}"],
+        "argv": [
+            *(sys.executable, "-m", "more_repro.nb.runner.kernel_main", str(root.resolve())),
+            *("-f", "{connection_file}"),
+        ],
         "display_name": "Python 3",
         "language": "python",
     }

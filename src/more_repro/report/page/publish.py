@@ -4,14 +4,12 @@ The stage `publish` writes the reading copy: the page, its figures, the paper's 
 made (numbers behind figures, further tables, notebooks) would grow git's history by megabytes with every run.
 """
 
-import argparse
 import re
 import shutil
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from more_repro.params import Params, ParamsError, load_params
+from more_repro.params import Params
 from more_repro.paths import Paths, stage_names
 from more_repro.report.html import DATA, paragraph
 from more_repro.store.atomic import write_text
@@ -85,23 +83,3 @@ def _empty(folder: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-
-
-def main() -> int:
-    words = argparse.ArgumentParser(prog="python -m more_repro.report.page.publish", description=__doc__)
-    words.add_argument("--site", type=Path, metavar="FOLDER", help="the whole report here, not the reading copy")
-    site = words.parse_args().site
-    try:
-        params = load_params()
-        paths = Paths(params.profile)
-        publish_reading_copy(params, paths) if site is None else publish_site(params, paths, site)
-    except (ParamsError, ValueError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    if site is not None:
-        sys.stdout.write(f"read: {site / 'index.html'}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

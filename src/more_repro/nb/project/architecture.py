@@ -6,6 +6,7 @@ Rooms come from the import contracts of pyproject.toml, stages from dvc.yaml, so
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def _room(contracts: dict[str, Layers], container: str, indent: str) -> Iterator
             yield from _member(contracts, member, indent + "  " * (len(members) > 1))
         if len(members) > 1:
             yield f"{indent}end"
-    yield from (f"{indent}{upper} --> {lower}" for upper, lower in zip(rows, rows[1:], strict=False))
+    yield from (f"{indent}{upper} --> {lower}" for upper, lower in pairwise(rows))
 
 
 def _member(contracts: dict[str, Layers], member: str, indent: str) -> Iterator[str]:

@@ -84,6 +84,14 @@ def test_files_that_are_named_exist(page: Path) -> None:
         assert (ROOT / path).exists() or (PACKAGE / path).exists(), f"{page.name}: {path}"
 
 
+@every_page
+def test_make_targets_that_are_named_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    code = "\n".join([*FENCE.findall(text_of(page)), *re.findall(r"`([^`\n]+)`", prose(page))])
+    named = set(re.findall(r"(?:^|&& |; )make ([a-z]+)", code, re.MULTILINE))
+    assert named <= targets, f"{page.name}: {sorted(named - targets)}"
+
+
 def test_a_name_that_is_gone_is_noticed() -> None:
     assert found("more_repro.engine.MoreTrainer")
     assert found("more_repro.engine.weighting.more")

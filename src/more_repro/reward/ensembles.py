@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WEIGHTED, MINIMUM, CAUTIOUS = "ensemble_weighted", "ensemble_minimum", "ensemble_cautious"
-# Of the variance over members, in standardised rewards; fixed before any run (docs/decisions.md).
+# Of the variance over members, in standardised rewards; fixed before any run (docs/decisions.md, A24).
 CAUTION = 0.5
 
 

@@ -9,11 +9,21 @@ from scipy.spatial.distance import jensenshannon
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import roc_auc_score
 
-from more_repro.data.diversity import word_divergence, lengths, linear_bradley_terry, log_odds, overlap, keyed_random, preference_similarity, source_classifier, bag_of_words
-from more_repro.stats import clustered
-from more_repro.data.ingest.pairs_table import pairs_frame
+from more_repro.data.diversity import (
+    bag_of_words,
+    keyed_random,
+    lengths,
+    linear_bradley_terry,
+    log_odds,
+    overlap,
+    preference_similarity,
+    source_classifier,
+    word_divergence,
+)
 from more_repro.data.diversity.linear_bradley_terry import LinearModel
+from more_repro.data.ingest.pairs_table import pairs_frame
 from more_repro.records import Message, PreferencePair
+from more_repro.stats import clustered
 
 
 def frame_of(*texts, source="s"):
@@ -134,7 +144,9 @@ def test_features_of_a_swapped_pair_are_negated():
     swapped = [(p, r, c) for p, c, r in rows]
     vocabulary = ["a", "b", "flour", "has", "it", "never", "paws", "well"]
     first, second = (
-        bag_of_words.differences(bag_of_words.restrict(bag_of_words.count_words("s", frame_of(*each)), vocabulary)).toarray()
+        bag_of_words.differences(
+            bag_of_words.restrict(bag_of_words.count_words("s", frame_of(*each)), vocabulary)
+        ).toarray()
         for each in (rows, swapped)
     )
     assert np.allclose(first, -second)
@@ -294,12 +306,16 @@ def test_the_linear_model_finds_the_weights_that_made_the_pairs(bradley_terry):
 
 def test_which_side_a_pair_is_turned_to_does_not_matter(bradley_terry):
     features, _ = bradley_terry
-    assert linear_bradley_terry.fit_weights(features[1:]) == pytest.approx(linear_bradley_terry.fit_weights(features[1:][::-1]), abs=1e-3)
+    assert linear_bradley_terry.fit_weights(features[1:]) == pytest.approx(
+        linear_bradley_terry.fit_weights(features[1:][::-1]), abs=1e-3
+    )
 
 
 def test_where_a_fit_begins_does_not_matter(bradley_terry):
     features, truth = bradley_terry
-    assert linear_bradley_terry.fit_weights(features, 3 * truth) == pytest.approx(linear_bradley_terry.fit_weights(features), abs=1e-3)
+    assert linear_bradley_terry.fit_weights(features, 3 * truth) == pytest.approx(
+        linear_bradley_terry.fit_weights(features), abs=1e-3
+    )
 
 
 def test_a_half_with_its_copy_is_fitted_as_the_whole(bradley_terry):
@@ -326,7 +342,9 @@ def test_one_newton_step_spreads_as_refits_do(bradley_terry):
 def test_agreement_and_conflict_are_symmetric_and_complete_with_oneself(margins):
     first, second = np.array(margins).T
     prompts = np.arange(len(margins))
-    assert preference_similarity.agreement(first, second, prompts, 0.9) == preference_similarity.agreement(second, first, prompts, 0.9)
+    assert preference_similarity.agreement(first, second, prompts, 0.9) == preference_similarity.agreement(
+        second, first, prompts, 0.9
+    )
     assert preference_similarity.agreement(first, first, prompts, 0.9).estimate == 1
     for sign, expected in ((1.0, 0.0), (-1.0, 1.0)):
         share, low, high, n = preference_similarity.conflict(first, sign * first, prompts, 0.9)

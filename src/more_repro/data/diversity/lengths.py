@@ -2,9 +2,17 @@
 
 import pandas as pd
 
-from more_repro.stats.clustered import Codes, Floats, Interval, clustered_mean, clustered_quantile, clustered_share, plain
-from more_repro.data.diversity.linear_bradley_terry import right
 from more_repro.data.diversity.bag_of_words import Texts
+from more_repro.data.diversity.linear_bradley_terry import right
+from more_repro.stats.clustered import (
+    Codes,
+    Floats,
+    Interval,
+    clustered_mean,
+    clustered_quantile,
+    clustered_share,
+    plain,
+)
 from more_repro.tables import SCHEMAS, check
 
 QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}

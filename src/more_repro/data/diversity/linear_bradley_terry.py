@@ -10,8 +10,8 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from more_repro.data.diversity import keyed_random
-from more_repro.stats.clustered import Codes, Floats, clustered_share
 from more_repro.data.diversity.keyed_random import Keys
+from more_repro.stats.clustered import Codes, Floats, clustered_share
 from more_repro.tables import SCHEMAS
 
 # C of the L2 penalty, the same for every source. At 1 the weights of real texts are mostly noise (split-half cosine

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from more_repro.data.diversity import keyed_random
-from more_repro.stats.clustered import Codes, Interval, clustered_share, normal, plain
-from more_repro.data.diversity.keyed_random import Keys
 from more_repro.data.diversity.bag_of_words import Texts, per_prompt
+from more_repro.data.diversity.keyed_random import Keys
+from more_repro.stats.clustered import Codes, Interval, clustered_share, normal, plain
 
 Line = tuple[str, str, str, float, float, float, int]
 FREQUENT_WORDS = 1000

@@ -12,10 +12,19 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from more_repro.data.diversity import linear_bradley_terry
-from more_repro.stats.clustered import Codes, Floats, Interval, clustered_share, clustered_variance, normal, plain, wilson
+from more_repro.data.diversity.keyed_random import Flags
 from more_repro.data.diversity.linear_bradley_terry import LinearModel
 from more_repro.data.diversity.overlap import Line
-from more_repro.data.diversity.keyed_random import Flags
+from more_repro.stats.clustered import (
+    Codes,
+    Floats,
+    Interval,
+    clustered_share,
+    clustered_variance,
+    normal,
+    plain,
+    wilson,
+)
 
 # A cosine is divided by its ceiling only where both ceilings are surely above this: below, the quotient is noise.
 LOWEST_CEILING = 0.2

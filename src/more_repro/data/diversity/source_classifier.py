@@ -12,10 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from more_repro.data.diversity import keyed_random
-from more_repro.stats.clustered import Floats, Interval, plain, wilson
-from more_repro.data.diversity.keyed_random import Flags, Keys
 from more_repro.data.diversity.bag_of_words import WORD
+from more_repro.data.diversity.keyed_random import Flags, Keys
 from more_repro.records import prompt_from_json
+from more_repro.stats.clustered import Floats, Interval, plain, wilson
 
 N_FOLDS = 3
 _FEATURES = 2**15

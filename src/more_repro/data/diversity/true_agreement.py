@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from more_repro.stats.clustered import Floats
 from more_repro.data.diversity.overlap import Line
 from more_repro.data.diversity.preference_similarity import agreement, conflict
 from more_repro.records import prompt_from_json
+from more_repro.stats.clustered import Floats
 from more_repro.world import oracle
 
 

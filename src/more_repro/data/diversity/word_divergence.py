@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import xlogy
 
-from more_repro.stats.clustered import Floats
-from more_repro.data.diversity.keyed_random import uniforms
 from more_repro.data.diversity.bag_of_words import Texts, per_prompt
+from more_repro.data.diversity.keyed_random import uniforms
+from more_repro.stats.clustered import Floats
 from more_repro.tables import SCHEMAS, check
 
 _AT_ONCE = 50  # draws whose word counts are in memory together

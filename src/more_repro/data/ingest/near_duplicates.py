@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from more_repro.stats.clustered import Codes, clustered_share
-from more_repro.data.sources.pair_collector import shorten
 from more_repro.data.ingest.shingles import Hashes, Runs
+from more_repro.data.sources.pair_collector import shorten
 from more_repro.records import Message, prompt_from_json
+from more_repro.stats.clustered import Codes, clustered_share
 from more_repro.tables import SCHEMAS, check
 
 LEAST_SHARE = 0.5

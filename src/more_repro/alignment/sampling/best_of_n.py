@@ -7,6 +7,7 @@ from more_repro import tables
 from more_repro.alignment.judges import oracle
 from more_repro.params import Params
 from more_repro.records import MODEL_KEY, RewardModelId
+from more_repro.stats.random import numbered
 
 _KEY = list(MODEL_KEY)
 RANDOM_CHOICE, ORACLE_CHOICE, WORST_CHOICE = "random_choice", "oracle_choice", "worst_choice"
@@ -75,7 +76,7 @@ def worst_choice(params: Params, rewards: pd.DataFrame, samples: pd.DataFrame) -
 
 def random_choice(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
     """One sample per prompt by chance, the control for fine-tuning on the policy's own text: the table "picks"."""
-    rng = np.random.default_rng(seed)
+    rng = numbered(seed)
     drawn = samples.assign(draw=rng.random(len(samples)), reward=np.nan)
     return _reference(drawn, "draw", RANDOM_CHOICE)
 

@@ -29,7 +29,7 @@ from more_repro.data.diversity.source_classifier import Sample
 from more_repro.data.diversity.word_divergence import word_divergence
 from more_repro.params import Params, Stats
 from more_repro.paths import Paths
-from more_repro.stats.clustered import Codes, Interval
+from more_repro.stats.intervals import Codes, Interval
 from more_repro.workers import run_jobs
 
 Job = TypeVar("Job")
@@ -205,4 +205,4 @@ def _told_apart(telling: Sequence[_Telling], found: Sequence[tuple[Interval, int
     for job, (interval, n) in zip(telling, found, strict=True):
         a, b, measure = job.a.source, job.b.source, f"{job.what.removesuffix('s')}_auc"
         for first, second in dict.fromkeys([(a, b), (b, a)]):
-            yield (first, second, measure, *interval, n)
+            yield (first, second, measure, *interval.values(), n)

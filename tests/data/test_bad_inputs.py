@@ -15,8 +15,8 @@ import pytest
 import yaml
 from source_params import a_source, some_data
 
-from more_repro.files.local_files import open_file
 from more_repro.data.reading.read_source import read_split
+from more_repro.files.local_files import open_file
 from more_repro.files.rows import SourceError
 from more_repro.params import ParamsError, load_params
 

@@ -8,8 +8,8 @@ import pytest
 
 from more_repro import tables
 from more_repro.data.diversity import measure_all
-from more_repro.data.ingest.pairs_table import pairs_frame
 from more_repro.data.diversity.true_agreement import true_choices
+from more_repro.data.ingest.pairs_table import pairs_frame
 from more_repro.params import load_params
 from more_repro.paths import Paths
 from more_repro.records import Message, PreferencePair

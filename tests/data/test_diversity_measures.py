@@ -9,10 +9,19 @@ from scipy.spatial.distance import jensenshannon
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import roc_auc_score
 
-from more_repro.data.diversity import word_divergence, lengths, linear_bradley_terry, log_odds, overlap, keyed_random, preference_similarity, source_classifier, bag_of_words
-from more_repro.stats import clustered
-from more_repro.data.ingest.pairs_table import pairs_frame
+from more_repro.data.diversity import (
+    bag_of_words,
+    keyed_random,
+    lengths,
+    linear_bradley_terry,
+    log_odds,
+    overlap,
+    preference_similarity,
+    source_classifier,
+    word_divergence,
+)
 from more_repro.data.diversity.linear_bradley_terry import LinearModel
+from more_repro.data.ingest.pairs_table import pairs_frame
 from more_repro.records import Message, PreferencePair
 
 
@@ -23,63 +32,6 @@ def frame_of(*texts, source="s"):
 
 def keys_of(n, name=""):
     return keyed_random.prompt_keys([f"{name}{number}" for number in range(n)])
-
-
-SHARES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=2, max_size=50).map(np.array)
-
-
-@given(values=SHARES)
-def test_share_intervals_hold_the_share_and_stay_in_range(values):
-    share, low, high = clustered.clustered_share(values, np.arange(len(values)) // 2, 0.95)
-    assert 0 <= low <= share == values.mean() <= high <= 1
-
-
-@given(values=SHARES, copies=st.integers(1, 5))
-def test_copies_of_a_prompts_pairs_carry_no_information(values, copies):
-    """A clustered interval of pairs repeated under their own prompt is the interval of the pairs."""
-    once = clustered.clustered_mean(values, np.arange(len(values)), 0.9)
-    repeated = clustered.clustered_mean(np.repeat(values, copies), np.repeat(np.arange(len(values)), copies), 0.9)
-    assert repeated == pytest.approx(once)
-
-
-def test_without_clusters_the_share_interval_is_wilsons():
-    values = np.array([1.0] * 30 + [0.0] * 10)
-    share, low, high = clustered.clustered_share(values, np.arange(40), 0.95)
-    # Wilson for 30 of 40 is (.5981, .8581); n/(n-1) in the variance and Student's quantile make ours wider.
-    assert (share, low, high) == pytest.approx((0.75, 0.5981, 0.8581), abs=0.008)
-    assert low < 0.5981 < 0.8581 < high
-    many = clustered.clustered_share(np.tile(values, 1000), np.arange(40_000), 0.95)
-    assert many == pytest.approx((0.75, 0.745733, 0.754221), abs=2e-5)
-
-
-@pytest.mark.parametrize("n_prompts", [3, 6])
-def test_intervals_of_few_prompts_cover_as_often_as_they_say(n_prompts):
-    rng = np.random.default_rng(n_prompts)
-    prompts = np.arange(2 * n_prompts) // 2
-    shifts = rng.normal(size=(2000, n_prompts))[:, prompts] + 0.3 * rng.normal(size=(2000, 2 * n_prompts))
-    found = np.array([clustered.clustered_mean(values, prompts, 0.9) for values in shifts])
-    assert np.mean((found[:, 1] <= 0) & (found[:, 2] >= 0)) == pytest.approx(0.9, abs=0.02)
-
-
-def test_two_prompts_leave_a_share_all_but_open():
-    share, low, high = clustered.clustered_share(np.array([1.0, 1.0]), np.arange(2), 0.95)
-    assert (share, high) == (1, 1)
-    assert low < 0.05
-
-
-def test_intervals_of_too_few_clusters_are_not_defined():
-    assert np.isnan(clustered.clustered_mean(np.array([]), np.array([]), 0.9).estimate)
-    assert np.isnan(clustered.clustered_mean(np.array([1.0, 2.0]), np.array([0, 0]), 0.9).low)
-    share = clustered.clustered_share(np.array([1.0, 0.0]), np.array([0, 0]), 0.9)
-    assert share.high - share.low > 0.7
-    assert np.isnan(clustered.clustered_quantile(np.array([]), np.array([]), 0.5, 0.9).estimate)
-
-
-@given(values=st.lists(st.integers(0, 20), min_size=2, max_size=60), share=st.sampled_from([0.1, 0.5, 0.9]))
-def test_a_quantile_is_numpys_and_its_interval_holds_it(values, share):
-    found = clustered.clustered_quantile(np.array(values, float), np.arange(len(values)), share, 0.95)
-    assert found.estimate == np.quantile(values, share, method="inverted_cdf")
-    assert found.low <= found.estimate <= found.high
 
 
 def test_equal_prompts_make_equal_choices_wherever_they_stand():
@@ -134,7 +86,9 @@ def test_features_of_a_swapped_pair_are_negated():
     swapped = [(p, r, c) for p, c, r in rows]
     vocabulary = ["a", "b", "flour", "has", "it", "never", "paws", "well"]
     first, second = (
-        bag_of_words.differences(bag_of_words.restrict(bag_of_words.count_words("s", frame_of(*each)), vocabulary)).toarray()
+        bag_of_words.differences(
+            bag_of_words.restrict(bag_of_words.count_words("s", frame_of(*each)), vocabulary)
+        ).toarray()
         for each in (rows, swapped)
     )
     assert np.allclose(first, -second)
@@ -294,12 +248,16 @@ def test_the_linear_model_finds_the_weights_that_made_the_pairs(bradley_terry):
 
 def test_which_side_a_pair_is_turned_to_does_not_matter(bradley_terry):
     features, _ = bradley_terry
-    assert linear_bradley_terry.fit_weights(features[1:]) == pytest.approx(linear_bradley_terry.fit_weights(features[1:][::-1]), abs=1e-3)
+    assert linear_bradley_terry.fit_weights(features[1:]) == pytest.approx(
+        linear_bradley_terry.fit_weights(features[1:][::-1]), abs=1e-3
+    )
 
 
 def test_where_a_fit_begins_does_not_matter(bradley_terry):
     features, truth = bradley_terry
-    assert linear_bradley_terry.fit_weights(features, 3 * truth) == pytest.approx(linear_bradley_terry.fit_weights(features), abs=1e-3)
+    assert linear_bradley_terry.fit_weights(features, 3 * truth) == pytest.approx(
+        linear_bradley_terry.fit_weights(features), abs=1e-3
+    )
 
 
 def test_a_half_with_its_copy_is_fitted_as_the_whole(bradley_terry):
@@ -326,17 +284,19 @@ def test_one_newton_step_spreads_as_refits_do(bradley_terry):
 def test_agreement_and_conflict_are_symmetric_and_complete_with_oneself(margins):
     first, second = np.array(margins).T
     prompts = np.arange(len(margins))
-    assert preference_similarity.agreement(first, second, prompts, 0.9) == preference_similarity.agreement(second, first, prompts, 0.9)
+    assert preference_similarity.agreement(first, second, prompts, 0.9) == preference_similarity.agreement(
+        second, first, prompts, 0.9
+    )
     assert preference_similarity.agreement(first, first, prompts, 0.9).estimate == 1
     for sign, expected in ((1.0, 0.0), (-1.0, 1.0)):
-        share, low, high, n = preference_similarity.conflict(first, sign * first, prompts, 0.9)
-        assert (share == expected and low <= share <= high) if n else np.isnan(share)
+        share, n = preference_similarity.conflict(first, sign * first, prompts, 0.9)
+        assert (share.estimate == expected and share.low <= expected <= share.high) if n else np.isnan(share.estimate)
 
 
 def test_conflict_counts_the_pairs_that_both_order_surely():
     first, second = np.array([3.0, -2.0, 0.1, 0.2]), np.array([-3.0, -2.0, 0.2, 0.1])
-    share, _, _, n = preference_similarity.conflict(first, second, np.arange(4), 0.95)
-    assert (share, n) == (0.5, 2)
+    share, n = preference_similarity.conflict(first, second, np.arange(4), 0.95)
+    assert (share.estimate, n) == (0.5, 2)
 
 
 def model_of(truth, rng, n=200):

@@ -14,8 +14,8 @@ from source_params import a_source, some_data
 
 from more_repro import tables
 from more_repro.data.reading.read_source import read_source, read_split
-from more_repro.files.rows import SourceError
 from more_repro.data.sources import READERS, find_reader
+from more_repro.files.rows import SourceError
 
 
 def talk(prompt, response):

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.data.ingest import ingest
 from more_repro.data import mixing
+from more_repro.data.ingest import ingest
 from more_repro.files.rows import SourceError
-from more_repro.stats.random import stream
 from more_repro.params import Params, Source, load_params
 from more_repro.paths import Paths
 from more_repro.records import SPLITS, prompt_from_json
 from more_repro.rendering import render_text
+from more_repro.stats.random import stream
 
 ROOT = Path(__file__).parents[2]
 AUDIT_TABLES = (

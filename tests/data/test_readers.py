@@ -10,10 +10,10 @@ from source_params import a_source, some_data
 
 from more_repro.data.ingest.pairs_table import pairs_frame
 from more_repro.data.reading.read_source import read_split
-from more_repro.data.sources.pair_collector import EXAMPLE_CHARACTERS, MOST_EXAMPLES, Rows
-from more_repro.files.rows import SourceError
 from more_repro.data.sources import READERS, find_reader
+from more_repro.data.sources.pair_collector import EXAMPLE_CHARACTERS, MOST_EXAMPLES, Rows
 from more_repro.data.sources.reader import How
+from more_repro.files.rows import SourceError
 from more_repro.params import Source
 from more_repro.records import Message
 from more_repro.world.oracle import SOURCES

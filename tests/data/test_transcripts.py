@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from more_repro.data.sources.pair_collector import Rows
-from more_repro.files.rows import SourceError
 from more_repro.data.sources.transcripts import add_transcripts, looks_like_transcript, parse_transcript
+from more_repro.files.rows import SourceError
 from more_repro.records import Message
 from more_repro.rendering import render_text
 

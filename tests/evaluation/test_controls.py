@@ -14,7 +14,8 @@ from more_repro.evaluation.claims.more_against_controls import (
 from more_repro.evaluation.comparisons.over_seeds import TESTED, comparisons
 from more_repro.evaluation.metrics.metrics_table import metrics_table
 from more_repro.params import Scheme, Stats
-from more_repro.stats.intervals import holm, mean_interval, stratified_mean
+from more_repro.stats.intervals import mean_interval, stratified_mean
+from more_repro.stats.multiple_testing import holm
 
 STATS = Stats(seed=7, bins=10, null_draws=20, bootstrap_draws=20, permutation_draws=20, confidence=0.95)
 NOISE = np.array([-0.001, 0.0, 0.001])

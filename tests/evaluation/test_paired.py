@@ -9,7 +9,7 @@ from more_repro.evaluation.comparisons.resampling import Pool, bootstrap_draws, 
 from more_repro.evaluation.metrics import calibration_slope, ece
 from more_repro.evaluation.metrics.accuracy import clustered_mean
 from more_repro.evaluation.metrics.scored_models import Pairs, scored_models
-from more_repro.stats.intervals import holm
+from more_repro.stats.multiple_testing import holm
 
 ALIGN = ("helpful", "harmless")
 

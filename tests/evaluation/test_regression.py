@@ -9,7 +9,7 @@ from more_repro import tables
 from more_repro.evaluation.regression import fixed_effects
 from more_repro.evaluation.regression.design import design_table, published_design
 from more_repro.evaluation.regression.permutation import freedman_lane, group_permutations
-from more_repro.evaluation.regression.placebo import picks, placebo_table
+from more_repro.evaluation.regression.placebo import placebo_table
 from more_repro.evaluation.regression.power import power_curve
 from more_repro.evaluation.regression.regression import (
     CRV3,
@@ -215,14 +215,6 @@ def test_placebo_moves_ece_and_no_pick(scores, stats):
     assert (table.groupby(["base", "trained_on", "seed"])["ece"].nunique() == 3).all()
     mean = table[table["trained_on"] == "mixture"].groupby("factor")["ece"].mean()
     assert mean[1.0] < min(mean[0.5], mean[2.0])
-
-
-def test_picks_take_the_highest_and_the_first_among_equals():
-    table = pd.DataFrame(
-        {"prompt_id": list("aabbb"), "number": [1, 0, 2, 0, 1], "reward": [3.0, 3.0, 5.0, 1.0, 2.0]}, index=[0] * 5
-    )
-    assert picks(table, 1.0).to_dict() == {"a": 0, "b": 2}
-    assert picks(table, -1.0).to_dict() == {"a": 0, "b": 0}
 
 
 def test_placebo_refuses(scores, stats):

@@ -60,6 +60,16 @@ def test_influence_is_statsmodels_with_dummies(stats):
     assert slope == pytest.approx(fit.params.iloc[0])
 
 
+def test_partial_values_are_free_of_groups_and_control(stats):
+    table = design()
+    made = influence_table(table, "x", stats)
+    rows = made[made["outcome"] == "net_win"].reset_index(drop=True)
+    centred = table["accuracy"] - table.groupby("group")["accuracy"].transform("mean")
+    for name in ("partial_term", "partial_outcome"):
+        assert rows[name].groupby(table["group"]).mean().abs().max() < 1e-12
+        assert abs(float(rows[name].to_numpy() @ centred.to_numpy())) < 1e-12
+
+
 def test_influence_of_the_published_points_and_of_nothing(stats):
     made = influence_table(published_design(), "published", stats)
     assert made.groupby("outcome").size().to_dict() == {"perplexity_harmless": 6, "perplexity_helpful": 6}

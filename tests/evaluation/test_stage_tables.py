@@ -10,7 +10,8 @@ from more_repro.evaluation.metrics import calibration_slope, ece
 from more_repro.evaluation.metrics.margins import box, margin_boxes, margin_histogram, outliers
 from more_repro.evaluation.metrics.metrics_table import metrics_table, reliability_table
 from more_repro.evaluation.metrics.scored_models import scored_models
-from more_repro.stats.intervals import holm, mean_interval
+from more_repro.stats.intervals import mean_interval
+from more_repro.stats.multiple_testing import holm
 
 ALIGN = ("helpful", "harmless")
 

@@ -118,13 +118,15 @@ def test_fig7_joins_each_policy_with_its_own_reward_model(full_study):
     assert row["ece"] == metrics.loc[wanted, "ece"].item()
 
 
-def test_partial_plot_residuals_are_free_of_groups_and_control(full_study):
-    rows = alignment.fig7_rows(full_study["win_rates"], full_study["metrics"], None, "untuned")
-    left = alignment._residual(rows, "ece", "accuracy")
-    groups = rows.assign(left=left).groupby(["base", "regime"])["left"].mean()
-    centred = rows["accuracy"] - rows.groupby(["base", "regime"])["accuracy"].transform("mean")
-    assert np.abs(groups).max() < 1e-12
-    assert abs(float(left @ centred.to_numpy())) < 1e-12
+def test_the_partial_plot_draws_the_table_of_the_regression(full_study):
+    """Evaluation holds those values free of groups and accuracy; here they are drawn as they stand."""
+    influence = full_study["influence"]
+    rows = influence[influence["data"].eq("this run") & influence["outcome"].eq("net_win")]
+    (axis,) = alignment.regression(influence).axes
+    marks = {tuple(line.get_xydata()[0]) for line in axis.lines if len(line.get_xdata()) == 1}
+    assert set(zip(rows["partial_term"], rows["partial_outcome"], strict=True)) <= marks
+    with pytest.raises(style.NotMeasured, match="3 aligned reward models are too few"):
+        alignment.regression.__wrapped__(rows.head(3))
 
 
 def test_short_leaves_no_control_character_and_no_long_text():

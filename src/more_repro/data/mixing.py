@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.stats.random import stream
 from more_repro.params import Data, Params
 from more_repro.paths import Paths
+from more_repro.stats.random import stream
 
 Ids = Sequence[str] | pd.Series
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from more_repro.lm.device import pinned_threads
 from more_repro.lm.encoding import Example
 from more_repro.progress import Progress
+from more_repro.stats.random import numbered
 
 GRADIENT_CLIP = 1.0
 
@@ -39,7 +40,7 @@ def train_causal_lm(
     usable = [example for example in examples if n_targets(example)]
     if not usable:
         raise ValueError(f"{label or 'training'}: none of {len(examples)} examples has a token after its prompt")
-    order = batch_order(len(usable), batch_size, steps, np.random.default_rng(seed))
+    order = batch_order(len(usable), batch_size, steps, numbered(seed))
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0, fused=True)
     progress, rows = Progress(label, steps) if label else None, []
     model.train()

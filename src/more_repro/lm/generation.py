@@ -11,6 +11,7 @@ from more_repro.lm.decoding import decode
 from more_repro.lm.device import pinned_threads
 from more_repro.lm.encoding import decode_response, encode_prompts
 from more_repro.records import Message, prompt_json
+from more_repro.stats.random import numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +99,4 @@ def prompt_words(prompt: tuple[Message, ...]) -> list[int]:
 def _uniforms(seed: int, prompt: tuple[Message, ...], n: int, length: int) -> np.ndarray:
     """Numbers in [0, 1) of shape (n, length); sample i has the same ones whatever n is."""
     words = prompt_words(prompt)
-    return np.stack([np.random.default_rng([seed, number, *words]).random(length) for number in range(n)])
+    return np.stack([numbered(seed, number, *words).random(length) for number in range(n)])

@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from more_repro.lm.base_files import origin
 from more_repro.lm.generation import Generated, check_settings, encode_cut, prompt_words, response_of
 from more_repro.records import Message
+from more_repro.stats.random import numbered
 
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 _NEVER = -100.0  # a bias that no logit outweighs, the lowest that vLLM takes
@@ -86,7 +86,7 @@ def _response(tokenizer: PreTrainedTokenizerBase, output: Any) -> Generated:
 
 def _seed(seed: int, prompt: tuple[Message, ...]) -> int:
     """48 bits from the seed and the prompt: sums with a sample's number stay far below vLLM's 64."""
-    return int(np.random.default_rng([seed, *prompt_words(prompt)]).integers(1 << 48))
+    return int(numbered(seed, *prompt_words(prompt)).integers(1 << 48))
 
 
 def _vllm() -> Any:

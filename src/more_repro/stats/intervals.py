@@ -1,4 +1,4 @@
-"""Small-sample intervals and multiple testing, shared by every table of this room."""
+"""Intervals around an estimate, and the quantiles that their half-widths are multiples of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-Vector = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Floats = NDArray[np.float64]  # of any shape
+Vector = NDArray[np.float64]  # (n,)
+Codes = NDArray[np.int64]  # (n,), numbers of groups
 NAN = float("nan")
 _DUST = 1e-12  # a spread this small beside the estimate is rounding
 
@@ -26,12 +27,31 @@ class Interval:
     def columns(self) -> dict[str, float]:
         return {"estimate": self.estimate, "low": self.low, "high": self.high}
 
+    def values(self) -> tuple[float, float, float]:
+        """(estimate, low, high), in the order of `columns`."""
+        return self.estimate, self.low, self.high
+
+    def within(self, least: float, most: float) -> "Interval":
+        """With limits cut to what the quantity can be; NaN stays NaN."""
+        low, high = float(np.maximum(self.low, least)), float(np.minimum(self.high, most))
+        return Interval(self.estimate, low, high, self.p, self.n)
+
+
+def normal_quantile(confidence: float) -> float:
+    """Half-width of the middle `confidence` of a standard normal."""
+    return float(special.ndtri(0.5 + confidence / 2))
+
+
+def t_quantile(confidence: float, df: ArrayLike) -> Floats:
+    """Half-width of the middle `confidence` of Student's t, in the shape of df; df = inf gives the normal's."""
+    return np.asarray(special.stdtrit(df, 0.5 + confidence / 2), dtype=np.float64)
+
 
 def t_interval(estimate: float, error: float, df: float, confidence: float, n: int) -> Interval:
     """Student interval and two-sided p; without degrees of freedom or with a NaN error only the estimate stays."""
     if df <= 0 or not np.isfinite(error) or not np.isfinite(estimate):
         return Interval(estimate, n=n)
-    half = float(special.stdtrit(df, 0.5 + confidence / 2)) * error
+    half = float(t_quantile(confidence, df)) * error
     certain = 1.0 if estimate == 0 else 0.0  # no spread at all
     p = float(2 * special.stdtr(df, -abs(estimate) / error)) if error > 0 else certain
     return Interval(estimate, estimate - half, estimate + half, p, n)
@@ -75,25 +95,23 @@ def _believed(error: float, mean: float) -> float:
     return NAN if mean != 0 and error <= _DUST * abs(mean) else error
 
 
-def normal_quantile(confidence: float) -> float:
-    """Half-width of the middle `confidence` of a standard normal."""
-    return float(special.ndtri(0.5 + confidence / 2))
+def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
+    """Limits of Wilson's score interval of a share among n (possibly an effective n); they stay in [0, 1].
 
-
-def wilson(share: float, n: float, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval of a share among n (possibly an effective n); stays in [0, 1]."""
-    z = normal_quantile(confidence)
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(max(share * (1 - share), 0.0) / n + z * z / (4 * n * n)))
+    quantile: of the normal, or of Student's t where the effective n is itself an estimate.
+    """
+    z2 = quantile * quantile
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = quantile / (1 + z2 / n) * float(np.sqrt(max(share * (1 - share), 0.0) / n + z2 / (4 * n * n)))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def holm(p_values: ArrayLike) -> Vector:
-    """Holm's step-down adjusted p of one family (m,); NaN stays NaN and does not count in the family."""
-    p = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full(p.shape, NAN)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    steps = p[order] * np.arange(order.size, 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted
+def satterthwaite_df(variances: Sequence[ArrayLike], df: Sequence[int]) -> Floats:
+    """Degrees of freedom of a sum of independent variance estimates (Satterthwaite 1946); inf where all of them are 0.
+
+    variances: arrays of one shape, or numbers; df: of each. A variance without degrees of freedom must be 0.
+    """
+    total = np.sum(np.asarray(variances, dtype=np.float64), axis=0)
+    parts = [np.square(variance) / own for variance, own in zip(variances, df, strict=True) if own > 0]
+    spread = np.sum(np.asarray(parts, dtype=np.float64), axis=0)
+    return np.divide(total**2, spread, out=np.full_like(total, np.inf), where=spread > 0)

@@ -8,7 +8,7 @@ from more_repro.alignment.judges.answers import Answers
 from more_repro.alignment.judging.match_ups import Comparisons
 from more_repro.alignment.judging.win_rates import by_source
 from more_repro.params import Stats
-from more_repro.stats.bootstrap import interval, resample_counts
+from more_repro.stats.bootstrap import percentile_interval, resample_counts
 
 Share = tuple[np.ndarray, np.ndarray]  # of each verdict: what counts, out of what
 
@@ -79,7 +79,7 @@ def _share(
     above, below = sums["counted"].to_numpy(), sums["out_of"].to_numpy()
     counts = resample_counts(len(sums), stats)
     with np.errstate(invalid="ignore"):  # a resample may hold nothing of this kind
-        low, high = interval((counts @ above) / (counts @ below), stats)
+        low, high = percentile_interval((counts @ above) / (counts @ below), stats.confidence)
     return float(above.sum() / below.sum()), float(low), float(high), int(below.sum())
 
 

@@ -20,6 +20,7 @@ from more_repro.alignment.judging.pairwise import pair_points, pair_verdicts
 from more_repro.alignment.judging.scored import TIE_WIDTHS, scored_points, scored_verdicts
 from more_repro.params import Params, Stats
 from more_repro.paths import Paths
+from more_repro.stats.random import numbered
 
 Scorer = Callable[[pd.DataFrame], pd.Series]  # rows with prompt, response, finished -> scores on their index
 
@@ -110,7 +111,7 @@ def _ask(params: Params, paths: Paths, met: Comparisons, questions: Sequence[Que
         folder,
         # Two questions make a verdict: with more than this left unanswered the share of invalid ones is too high.
         most_unanswered=2 * params.judge.invalid_share * len(met.rows),
-        rng=np.random.default_rng(params.data.seed),
+        rng=numbered(params.data.seed),
     )
 
 

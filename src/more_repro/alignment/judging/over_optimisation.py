@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from more_repro import tables
 from more_repro.alignment.judging.scored import compare
@@ -19,7 +18,8 @@ from more_repro.alignment.sampling.best_of_n import ORACLE_CHOICE, RANDOM_CHOICE
 from more_repro.alignment.sampling.best_of_n_expectation import choice_shares, kl_bound_nats
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY, RewardModelId
-from more_repro.stats.bootstrap import interval, resample_counts
+from more_repro.stats.bootstrap import percentile_interval, resample_counts
+from more_repro.stats.intervals import satterthwaite_df, t_quantile
 
 REFERENCE = 0  # number of the sample that choices are judged against; candidates are numbers 1 to N
 _KEY = list(MODEL_KEY)
@@ -93,7 +93,7 @@ def _ends(curves: np.ndarray, counts: np.ndarray, stats: Stats) -> Ends:
         values = _with_interval(curves[start : start + _CHUNK])
         # One product for all of them: (draws, prompts) x (prompts, curves x 2 x n).
         wide = np.ascontiguousarray(values.transpose(2, 0, 1, 3)).reshape(n_prompts, -1)
-        low, high = interval(counts @ wide / n_prompts, stats)
+        low, high = percentile_interval(counts @ wide / n_prompts, stats.confidence)
         found.append([end.reshape(len(values), len(_WITH_INTERVAL), -1) for end in (low, high)])
     low, high = (np.concatenate(part) for part in zip(*found, strict=True))
     return low, high
@@ -110,11 +110,9 @@ def _seed_ends(values: np.ndarray, counts: np.ndarray, stats: Stats) -> Ends:
     draws = counts @ values.mean(axis=0) / n_prompts  # (2, draws, n)
     within = draws.var(axis=1, ddof=1)
     between = values.mean(axis=2).var(axis=0, ddof=1) / n_seeds
-    total = within + between
-    spread = within**2 / max(n_prompts - 1, 1) + between**2 / (n_seeds - 1)
-    freedom = np.divide(total**2, spread, out=np.full_like(total, np.inf), where=spread > 0)
-    freedom = np.where(between > within, np.minimum(freedom, n_seeds - 1), freedom)
-    half = t.ppf(0.5 + stats.confidence / 2, np.maximum(freedom, 1)) * np.sqrt(total)
+    df = satterthwaite_df([within, between], [max(n_prompts - 1, 1), n_seeds - 1])
+    df = np.where(between > within, np.minimum(df, n_seeds - 1), df)
+    half = t_quantile(stats.confidence, np.maximum(df, 1)) * np.sqrt(within + between)
     middle = values.mean(axis=(0, 2))
     return middle - half, middle + half
 

@@ -8,7 +8,7 @@ from scipy.special import expit
 from more_repro import tables
 from more_repro.alignment.judging.win_rates import by_source
 from more_repro.params import Stats
-from more_repro.stats.bootstrap import interval, resample_counts
+from more_repro.stats.bootstrap import percentile_interval, resample_counts
 
 # Every policy also draws this much of a game with one of strength 0, in the estimate and in each resample: strengths
 # are then finite where a policy never lost or never won. Against the games of a study it weighs next to nothing.
@@ -96,8 +96,8 @@ def _rank(keys: pd.DataFrame, played: np.ndarray, stats: Stats) -> pd.DataFrame:
     counts = resample_counts(n_prompts, stats)
     size = max(1, _CHUNK // (8 * n_policies**2))
     draws = np.concatenate([fit(counts[first : first + size], estimate[0]) for first in range(0, len(counts), size)])
-    low, high = interval(draws, stats)
-    best, worst = interval(ranks(draws).astype(np.float64), stats)
+    low, high = percentile_interval(draws, stats.confidence)
+    best, worst = percentile_interval(ranks(draws).astype(np.float64), stats.confidence)
     return keys.assign(
         strength=estimate[0], strength_low=low, strength_high=high, rank=ranks(estimate)[0],
         rank_low=np.floor(best), rank_high=np.ceil(worst), n_opponents=valid.any(axis=0).sum(axis=1),

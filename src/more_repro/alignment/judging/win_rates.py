@@ -8,7 +8,7 @@ import pandas as pd
 from more_repro import tables
 from more_repro.alignment.judging.match_ups import AGAINST, OPPONENTS, POLICY_KEY
 from more_repro.params import Stats
-from more_repro.stats.bootstrap import interval, resample_counts
+from more_repro.stats.bootstrap import percentile_interval, resample_counts
 
 _VALUES = {"win": 1.0, "tie": 0.0, "lose": -1.0, "invalid": np.nan}
 
@@ -70,7 +70,7 @@ def _duel(values: np.ndarray, stats: Stats, name: str) -> dict[str, float | int]
     if not len(values):
         raise ValueError(f"{name}: no prompt has a valid verdict for every seed")
     of_prompt = values.mean(axis=1)
-    low, high = interval(resample_counts(len(values), stats) @ of_prompt / len(values), stats)
+    low, high = percentile_interval(resample_counts(len(values), stats) @ of_prompt / len(values), stats.confidence)
     return {
         "n_prompts": len(values), "win": float((values > 0).mean()), "tie": float((values == 0).mean()),
         "lose": float((values < 0).mean()), "net": float(of_prompt.mean()), "net_low": float(low),
@@ -88,7 +88,7 @@ def _shares(values: np.ndarray, stats: Stats, policies: list[str]) -> dict[str, 
     counts = resample_counts(len(values), stats)
     with np.errstate(invalid="ignore"):  # a resample may hold no valid verdict
         draws = (counts @ np.nan_to_num(values)) / (counts @ valid.astype(np.float64))
-    low, high = interval(draws, stats)
+    low, high = percentile_interval(draws, stats.confidence)
     return {
         "n_prompts": n_valid, "n_invalid": len(values) - n_valid, "win": win,
         "tie": (values == 0).sum(axis=0) / n_valid, "lose": lose, "net": win - lose, "net_low": low, "net_high": high,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from more_repro import tables
 from more_repro.params import Stats
-from more_repro.stats.bootstrap import interval, resample_counts
+from more_repro.stats.bootstrap import percentile_interval, resample_counts
 
 OUTLIER_PERPLEXITY = 10_000.0
 
@@ -39,7 +39,7 @@ def _source_table(
 ) -> pd.DataFrame:
     cluster, prompts = pd.factorize(texts["prompt_id"])
     counts = resample_counts(len(prompts), stats)[:, cluster]  # (draws, n)
-    low, high = interval(np.exp((counts @ nats.T) / (counts @ n_tokens.T)), stats)
+    low, high = percentile_interval(np.exp((counts @ nats.T) / (counts @ n_tokens.T)), stats.confidence)
     # A text of a single long word is rare but possible: huge values stay finite for the median and the count.
     per_text = np.exp(np.minimum(nats / np.maximum(n_tokens, 1), 700.0))
     return pd.DataFrame(list(keys)).assign(

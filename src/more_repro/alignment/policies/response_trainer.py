@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -14,6 +13,7 @@ from transformers import Trainer
 
 from more_repro.lm.causal import batch_order, by_length, n_targets, token_losses
 from more_repro.lm.encoding import Example
+from more_repro.stats.random import numbered
 
 _WEIGHTS = "model.safetensors"
 
@@ -23,7 +23,7 @@ class Steps(Dataset[dict[str, Any]]):
 
     def __init__(self, examples: Sequence[Example], batch_size: int, steps: int, token_budget: int, seed: int) -> None:
         self.examples, self.token_budget = examples, token_budget
-        self.order = batch_order(len(examples), batch_size, steps, np.random.default_rng(seed))
+        self.order = batch_order(len(examples), batch_size, steps, numbered(seed))
 
     def __len__(self) -> int:
         return len(self.order)

@@ -7,6 +7,8 @@ from more_repro import tables
 from more_repro.alignment.judges import oracle
 from more_repro.params import Params
 from more_repro.records import MODEL_KEY, RewardModelId
+from more_repro.stats.best_of_n import best_of_n
+from more_repro.stats.random import numbered
 
 _KEY = list(MODEL_KEY)
 RANDOM_CHOICE, ORACLE_CHOICE, WORST_CHOICE = "random_choice", "oracle_choice", "worst_choice"
@@ -27,15 +29,10 @@ def pick(rewards: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     places = samples[["prompt_id", "number", "source"]].assign(place=np.arange(len(samples)))
     scored = rewards.merge(places, on=["prompt_id", "number"], how="left", validate="many_to_one")
     _check_rewards(scored, len(samples))
-    models = scored[_KEY].drop_duplicates(ignore_index=True)
-    scored = scored.merge(models.assign(model=np.arange(len(models))), on=_KEY)
-    # Prompts in the samples' order; within one the best first, and of equals the lowest number.
-    first_place = places.groupby("prompt_id")["place"].min()
-    scored = scored.assign(prompt_place=scored["prompt_id"].map(first_place))
-    ranked = scored.sort_values(
-        ["model", "prompt_place", "reward", "number"], ascending=[True, True, False, True], kind="stable"
-    )
-    best = ranked.drop_duplicates(["model", "prompt_id"])
+    # Models in the order of their first row, prompts in the samples' order.
+    models, prompts = scored.groupby(_KEY, sort=False).ngroup(), places.groupby("prompt_id")["place"].min()
+    scored = scored.assign(model=models, prompt_place=scored["prompt_id"].map(prompts))
+    best = best_of_n(scored.sort_values(["model", "prompt_place"], kind="stable"), ("model", "prompt_id"))
     names = [str(RewardModelId(*row)) for row in best[_KEY].itertuples(index=False, name=None)]
     columns = [*_KEY, "prompt_id", "source", "number", "reward"]
     return tables.check(best[columns].assign(policy=names), "picks")
@@ -75,7 +72,7 @@ def worst_choice(params: Params, rewards: pd.DataFrame, samples: pd.DataFrame) -
 
 def random_choice(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
     """One sample per prompt by chance, the control for fine-tuning on the policy's own text: the table "picks"."""
-    rng = np.random.default_rng(seed)
+    rng = numbered(seed)
     drawn = samples.assign(draw=rng.random(len(samples)), reward=np.nan)
     return _reference(drawn, "draw", RANDOM_CHOICE)
 
@@ -89,11 +86,8 @@ def oracle_choice(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reference(samples: pd.DataFrame, by: str, policy: str) -> pd.DataFrame:
-    order = samples["prompt_id"].drop_duplicates()
-    ranked = samples.sort_values([by, "number"], ascending=[False, True], kind="stable")
-    best = ranked.drop_duplicates("prompt_id").set_index("prompt_id").loc[order].reset_index()
     columns = ["prompt_id", "source", "number", "reward"]
-    return tables.check(best[columns].assign(**reference_key(policy)), "picks")
+    return tables.check(best_of_n(samples, by=by)[columns].assign(**reference_key(policy)), "picks")
 
 
 def _check_rewards(scored: pd.DataFrame, n_samples: int) -> None:

@@ -3,7 +3,6 @@
 import json
 from itertools import zip_longest
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -15,6 +14,7 @@ from more_repro.lm.device import pick_device
 from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import Split, prompt_from_json
+from more_repro.stats.random import numbered
 
 # Streams of random numbers of this module, told apart from those that others make of data.seed.
 _STREAMS = {"train": 101, "validation": 102, "test": 103}
@@ -140,7 +140,7 @@ def _prompts(params: Params, paths: Paths, split: Split, most: int) -> pd.DataFr
 
     A prompt that several sources hold counts once, for the source whose turn found it.
     """
-    rng = np.random.default_rng([params.data.seed, _STREAMS[split]])
+    rng = numbered(params.data.seed, _STREAMS[split])
     columns = []
     for source in params.align.sources:
         pairs = tables.read(paths.pairs(source, split), "pairs")

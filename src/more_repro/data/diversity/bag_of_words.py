@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, hstack
 
-from more_repro.stats.clustered import Codes, Floats
 from more_repro.data.diversity.keyed_random import Keys, order, prompt_keys
 from more_repro.records import prompt_from_json
+from more_repro.stats.intervals import Codes, Floats
 
 WORD = r"\w+(?:['’]\w+)*"
 _FIND = re.compile(WORD)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from more_repro.stats.clustered import Floats
+from more_repro.stats.intervals import Floats
 from more_repro.stats.random import stream
 
 Keys = NDArray[np.uint64]

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from more_repro.stats.clustered import Codes, Floats, Interval, clustered_mean, clustered_quantile, clustered_share, plain
-from more_repro.data.diversity.linear_bradley_terry import right
 from more_repro.data.diversity.bag_of_words import Texts
+from more_repro.data.diversity.linear_bradley_terry import right
+from more_repro.stats.clustered import clustered_mean, clustered_quantile, clustered_share
+from more_repro.stats.intervals import Codes, Floats, Interval
 from more_repro.tables import SCHEMAS, check
 
 QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
@@ -25,10 +26,10 @@ def source_statistics(texts: Texts, confidence: float) -> pd.DataFrame:
     found |= {
         "multi_turn": clustered_share((texts.turns > 1).astype(float), texts.prompts, confidence),
         "longer_wins": clustered_share(right(longer), texts.prompts, confidence),
-        "distinct_prompts": plain(float(len(texts.keys))),
-        "distinct_words": plain(float(len(texts.words))),
+        "distinct_prompts": Interval(float(len(texts.keys))),
+        "distinct_words": Interval(float(len(texts.words))),
     }
-    lines = [(texts.source, name, *interval, len(texts), len(texts.keys)) for name, interval in found.items()]
+    lines = [(texts.source, name, *interval.values(), len(texts), len(texts.keys)) for name, interval in found.items()]
     return check(pd.DataFrame(lines, columns=list(SCHEMAS["source_statistics"])), "source_statistics")
 
 

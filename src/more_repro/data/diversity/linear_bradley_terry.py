@@ -10,8 +10,9 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from more_repro.data.diversity import keyed_random
-from more_repro.stats.clustered import Codes, Floats, clustered_share
 from more_repro.data.diversity.keyed_random import Keys
+from more_repro.stats.clustered import clustered_share
+from more_repro.stats.intervals import Codes, Floats
 from more_repro.tables import SCHEMAS
 
 # C of the L2 penalty, the same for every source. At 1 the weights of real texts are mostly noise (split-half cosine
@@ -93,7 +94,7 @@ def transfer(
         for tested_on, features in test.items():
             hits, clusters = right(model.margins(features)), prompts[tested_on]
             share = clustered_share(hits, clusters, confidence)
-            rows.append((trained_on, tested_on, *share, len(hits), len(np.unique(clusters))))
+            rows.append((trained_on, tested_on, *share.values(), len(hits), len(np.unique(clusters))))
     return pd.DataFrame(rows, columns=list(SCHEMAS["transfer"]))
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from more_repro.stats.clustered import Floats, quantile
 from more_repro.data.diversity.bag_of_words import Texts, per_prompt
+from more_repro.stats.clustered import quantile
+from more_repro.stats.intervals import Floats
 from more_repro.tables import SCHEMAS, check
 
 _PRIOR_WORDS = 1000.0  # weight of the prior, in words

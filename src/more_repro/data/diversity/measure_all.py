@@ -12,18 +12,24 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from more_repro import tables
-from more_repro.data.diversity import linear_bradley_terry, overlap, preference_similarity, source_classifier, bag_of_words
-from more_repro.data.diversity.word_divergence import word_divergence
-from more_repro.stats.clustered import Codes, Interval
+from more_repro.data.diversity import (
+    bag_of_words,
+    linear_bradley_terry,
+    overlap,
+    preference_similarity,
+    source_classifier,
+)
+from more_repro.data.diversity.bag_of_words import Texts
+from more_repro.data.diversity.keyed_random import Keys
 from more_repro.data.diversity.lengths import source_statistics
 from more_repro.data.diversity.linear_bradley_terry import LinearModel
 from more_repro.data.diversity.log_odds import word_log_odds
 from more_repro.data.diversity.overlap import Comparisons, Frequent, Line
-from more_repro.data.diversity.keyed_random import Keys
 from more_repro.data.diversity.source_classifier import Sample
-from more_repro.data.diversity.bag_of_words import Texts
+from more_repro.data.diversity.word_divergence import word_divergence
 from more_repro.params import Params, Stats
 from more_repro.paths import Paths
+from more_repro.stats.intervals import Codes, Interval
 from more_repro.workers import run_jobs
 
 Job = TypeVar("Job")
@@ -128,7 +134,10 @@ def _read(job: _Reading) -> _Read:
 def _count(job: _Reading) -> _Read:
     stats, seed = job.stats, job.stats.seed
     pairs = tables.read(job.test, "pairs")
-    test, truth = bag_of_words.sample(bag_of_words.count_words(job.source, pairs), _MOST_PAIRS, seed), _truth(job, pairs)
+    test, truth = (
+        bag_of_words.sample(bag_of_words.count_words(job.source, pairs), _MOST_PAIRS, seed),
+        _truth(job, pairs),
+    )
     pairs = tables.read(job.train, "pairs")
     sample = source_classifier.draw_sample(job.source, pairs, _MOST_TEXTS, seed)
     texts = bag_of_words.count_words(job.source, pairs)
@@ -145,7 +154,9 @@ def _count(job: _Reading) -> _Read:
 def _truth(job: _Reading, pairs: pd.DataFrame) -> list[Line]:
     if not job.known_as:
         return []
-    from more_repro.data.diversity.true_agreement import true_choices  # studies of other data do not depend on the world
+    from more_repro.data.diversity.true_agreement import (
+        true_choices,  # studies of other data do not depend on the world
+    )
 
     return list(true_choices(job.source, pairs, job.known_as, job.drift, job.stats.confidence))
 
@@ -194,4 +205,4 @@ def _told_apart(telling: Sequence[_Telling], found: Sequence[tuple[Interval, int
     for job, (interval, n) in zip(telling, found, strict=True):
         a, b, measure = job.a.source, job.b.source, f"{job.what.removesuffix('s')}_auc"
         for first, second in dict.fromkeys([(a, b), (b, a)]):
-            yield (first, second, measure, *interval, n)
+            yield (first, second, measure, *interval.values(), n)

@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from more_repro.data.diversity import keyed_random
-from more_repro.stats.clustered import Codes, Interval, clustered_share, normal, plain
-from more_repro.data.diversity.keyed_random import Keys
 from more_repro.data.diversity.bag_of_words import Texts, per_prompt
+from more_repro.data.diversity.keyed_random import Keys
+from more_repro.stats.clustered import clustered_share, normal_interval
+from more_repro.stats.intervals import Codes, Interval
 
 Line = tuple[str, str, str, float, float, float, int]
 FREQUENT_WORDS = 1000
@@ -71,17 +72,17 @@ def overlaps(frequent: Mapping[str, Frequent], confidence: float) -> Iterator[Li
     common = _common(frequent)
     for a, b in product(frequent, frequent):
         held = np.isin(frequent[a].prompts, frequent[b].prompts).astype(np.float64)
-        share = clustered_share(held, np.arange(len(held)), confidence) if a != b else plain(1.0)
-        yield (a, b, "prompt_overlap", *share, len(held))
-        yield (a, b, "vocabulary_jaccard", *_jaccard_interval(common, a, b, confidence), _n_words(frequent, a, b))
+        share = clustered_share(held, np.arange(len(held)), confidence) if a != b else Interval(1.0)
+        yield (a, b, "prompt_overlap", *share.values(), len(held))
+        jaccard = _jaccard_interval(common, a, b, confidence)
+        yield (a, b, "vocabulary_jaccard", *jaccard.values(), _n_words(frequent, a, b))
 
 
 def _jaccard_interval(common: Mapping[str, tuple[NDArray, NDArray]], a: str, b: str, confidence: float) -> Interval:
     splits, draws = (_jaccards(common[a][which], common[b][which]) for which in (0, 1))
     if np.isnan(splits).any() or np.isnan(draws).any():
-        return plain(float(splits.mean()))
-    share, low, high = normal(float(splits.mean()), float(draws.var(ddof=1)), confidence)
-    return Interval(share, max(0.0, low), min(1.0, high))
+        return Interval(float(splits.mean()))
+    return normal_interval(float(splits.mean()), float(draws.var(ddof=1)), confidence).within(0.0, 1.0)
 
 
 def _jaccards(a: NDArray, b: NDArray) -> NDArray[np.float64]:
@@ -131,9 +132,11 @@ def shared_comparisons(found: Mapping[str, Comparisons], confidence: float) -> I
         _, mine, theirs = np.intersect1d(found[a].keys, found[b].keys, return_indices=True)
         held = np.zeros(len(found[a].keys))
         held[mine] = 1.0
-        yield (a, b, "shared_pairs", *clustered_share(held, found[a].prompts, confidence), len(held))
+        shared = clustered_share(held, found[a].prompts, confidence)
+        yield (a, b, "shared_pairs", *shared.values(), len(held))
         opposed = (found[a].turned[mine] != found[b].turned[theirs]).astype(np.float64)
-        yield (a, b, "shared_opposed", *clustered_share(opposed, found[a].prompts[mine], confidence), len(mine))
+        share = clustered_share(opposed, found[a].prompts[mine], confidence)
+        yield (a, b, "shared_opposed", *share.values(), len(mine))
 
 
 def _common(frequent: Mapping[str, Frequent]) -> dict[str, tuple[NDArray, NDArray]]:

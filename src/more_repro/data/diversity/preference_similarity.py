@@ -12,10 +12,11 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from more_repro.data.diversity import linear_bradley_terry
-from more_repro.stats.clustered import Codes, Floats, Interval, clustered_share, clustered_variance, normal, plain, wilson
+from more_repro.data.diversity.keyed_random import Flags
 from more_repro.data.diversity.linear_bradley_terry import LinearModel
 from more_repro.data.diversity.overlap import Line
-from more_repro.data.diversity.keyed_random import Flags
+from more_repro.stats.clustered import clustered_share, normal_interval, share_interval, variance_of_mean
+from more_repro.stats.intervals import NAN, Codes, Floats, Interval
 
 # A cosine is divided by its ceiling only where both ceilings are surely above this: below, the quotient is noise.
 LOWEST_CEILING = 0.2
@@ -43,12 +44,12 @@ def directions(
     ceilings = {a: _interval(*cosines[a, a], confidence) for a in seen}
     for a, b in product(seen, seen):
         n = n_pairs[a] + (n_pairs[b] if a != b else 0)
-        yield (a, b, "direction_cosine", *_interval(*cosines[a, b], confidence), n)
+        yield (a, b, "direction_cosine", *_interval(*cosines[a, b], confidence).values(), n)
         if a == b:
             continue
         sure = min(ceilings[a].low, ceilings[b].low) >= LOWEST_CEILING
-        corrected = _corrected(cosines[a, b], cosines[a, a], cosines[b, b], confidence) if sure else plain(float("nan"))
-        yield (a, b, "direction_cosine_corrected", *corrected, n)
+        corrected = _corrected(cosines[a, b], cosines[a, a], cosines[b, b], confidence) if sure else Interval(NAN)
+        yield (a, b, "direction_cosine_corrected", *corrected.values(), n)
 
 
 def _metric(test: Mapping[str, csr_matrix]) -> Floats:
@@ -74,8 +75,10 @@ def choices(
         for b in models:
             first, second = margins[a][0], margins[b][0][:, ::-1]
             noise = _noise(margins[a], margins[b])
-            yield (a, b, "agreement", *agreement(first, second, prompts[a], confidence, noise[0]), first.shape[2])
-            yield (a, b, "conflict", *conflict(first, second, prompts[a], confidence, noise[1]))
+            agreed = agreement(first, second, prompts[a], confidence, noise[0])
+            opposed, n_sure = conflict(first, second, prompts[a], confidence, noise[1])
+            yield (a, b, "agreement", *agreed.values(), first.shape[2])
+            yield (a, b, "conflict", *opposed.values(), n_sure)
 
 
 def agreement(first: Floats, second: Floats, prompts: Codes, confidence: float, noise: float = 0.0) -> Interval:
@@ -88,17 +91,17 @@ def agreement(first: Floats, second: Floats, prompts: Codes, confidence: float, 
 
 def conflict(
     first: Floats, second: Floats, prompts: Codes, confidence: float, noise: float = 0.0
-) -> tuple[float, float, float, int]:
-    """Share of opposite orders among pairs (..., n) that both order surely, its interval, and their mean number."""
+) -> tuple[Interval, int]:
+    """Share of opposite orders among pairs (..., n) that both order surely, and their mean number."""
     sure, opposed = _sure_and_opposed(first, second)
     weights, hits = _per_pair(sure), _per_pair(opposed)
     n = round(float(weights.sum()))
     if n == 0:
-        return (*plain(float("nan")), 0)
+        return Interval(NAN), 0
     share = float(hits.sum() / weights.sum())
     residuals = (hits - share * weights) / weights.mean()
     clusters = len(np.unique(prompts[weights > 0]))
-    return (*wilson(share, clustered_variance(residuals, prompts) + noise, n, clusters, confidence), n)
+    return share_interval(share, variance_of_mean(residuals, prompts) + noise, n, clusters, confidence), n
 
 
 def _cosines(a: LinearModel, b: LinearModel) -> tuple[float, Floats]:
@@ -125,8 +128,7 @@ def _squares(halves: Floats, shifts: Floats) -> Floats:
 
 
 def _interval(value: float, changes: Floats, confidence: float) -> Interval:
-    _, low, high = normal(value, float(changes.var(ddof=1)), confidence)
-    return Interval(value, max(-1.0, low), min(1.0, high))
+    return normal_interval(value, float(changes.var(ddof=1)), confidence).within(-1.0, 1.0)
 
 
 def _corrected(
@@ -136,7 +138,7 @@ def _corrected(
     ceiling = (a[0] * b[0]) ** 0.5
     value = between[0] / ceiling
     changes = between[1] / ceiling - value / 2 * (a[1] / a[0] + b[1] / b[0])
-    return normal(value, float(changes.var(ddof=1)), confidence)
+    return normal_interval(value, float(changes.var(ddof=1)), confidence)
 
 
 def _margins(model: LinearModel, features: csr_matrix) -> tuple[Floats, Floats]:

@@ -12,10 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from more_repro.data.diversity import keyed_random
-from more_repro.stats.clustered import Floats, Interval, plain, wilson
-from more_repro.data.diversity.keyed_random import Flags, Keys
 from more_repro.data.diversity.bag_of_words import WORD
+from more_repro.data.diversity.keyed_random import Flags, Keys
 from more_repro.records import prompt_from_json
+from more_repro.stats.clustered import share_interval
+from more_repro.stats.intervals import NAN, Floats, Interval
 
 N_FOLDS = 3
 _FEATURES = 2**15
@@ -88,12 +89,12 @@ def auc_interval(scores: Floats, side: Flags, fold: NDArray[np.int64], keys: Key
             influence[these] = (place - place.mean()) / len(place)
         found.append(float(place.mean()))
     if not found:
-        return plain(float("nan"))
+        return Interval(NAN)
     _, clusters = np.unique(keys, return_inverse=True)
     sums = np.bincount(clusters, weights=influence / len(found))
     smaller = min(len(np.unique(keys[side])), len(np.unique(keys[~side])))
     variance = float((sums**2).sum()) * (1 + N_FOLDS / (N_FOLDS - 1))
-    return wilson(float(np.mean(found)), variance, len(scores), smaller, confidence)
+    return share_interval(float(np.mean(found)), variance, len(scores), smaller, confidence)
 
 
 def _placements(these: Floats, those: Floats) -> Floats:

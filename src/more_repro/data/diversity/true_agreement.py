@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from more_repro.stats.clustered import Floats
 from more_repro.data.diversity.overlap import Line
 from more_repro.data.diversity.preference_similarity import agreement, conflict
 from more_repro.records import prompt_from_json
+from more_repro.stats.intervals import Floats
 from more_repro.world import oracle
 
 
@@ -22,8 +22,10 @@ def true_choices(
     gaps = {b: _gaps(frame, known, drift) for b, known in known_as.items()}
     clusters = pd.factorize(frame["prompt_id"])[0].astype(np.int64)
     for b in known_as:
-        yield (source, b, "true_agreement", *agreement(gaps[source], gaps[b], clusters, confidence), len(frame))
-        yield (source, b, "true_conflict", *conflict(gaps[source], gaps[b], clusters, confidence))
+        agreed = agreement(gaps[source], gaps[b], clusters, confidence)
+        opposed, n_sure = conflict(gaps[source], gaps[b], clusters, confidence)
+        yield (source, b, "true_agreement", *agreed.values(), len(frame))
+        yield (source, b, "true_conflict", *opposed.values(), n_sure)
 
 
 def _gaps(frame: pd.DataFrame, known: str, drift: float) -> Floats:

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import xlogy
 
-from more_repro.stats.clustered import Floats
-from more_repro.data.diversity.keyed_random import uniforms
 from more_repro.data.diversity.bag_of_words import Texts, per_prompt
+from more_repro.data.diversity.keyed_random import uniforms
+from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
+from more_repro.stats.intervals import Floats
 from more_repro.tables import SCHEMAS, check
 
 _AT_ONCE = 50  # draws whose word counts are in memory together
@@ -20,8 +21,8 @@ def word_divergence(texts: Texts, n_draws: int, seed: int, confidence: float) ->
     """
     found = float(jensen_shannon_bits(*texts.totals()))
     null = null_divergences(texts, n_draws, seed)
-    low, high = np.quantile(null, [(1 - confidence) / 2, (1 + confidence) / 2])
-    p = (1 + int((null >= found).sum())) / (1 + len(null))
+    low, high = percentile_interval(null, confidence)
+    p = monte_carlo_p(null, found)
     row = (texts.source, found, float(null.mean()), low, high, found - float(null.mean()), p, len(texts))
     line = pd.DataFrame([(*row, len(texts.keys))], columns=list(SCHEMAS["word_divergence"]))
     return check(line, "word_divergence")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from more_repro.data.ingest.pairs_table import pairs_frame
 from more_repro.data.sources.pair_collector import MOST_EXAMPLES, Example, Rows, shorten
-from more_repro.stats.random import order_by_hash
 from more_repro.records import Message, PreferencePair, Split, prompt_from_json
+from more_repro.stats.random import order_by_hash
 from more_repro.tables import SCHEMAS, check
 
 Comparison = tuple[tuple[Message, ...], frozenset[str]]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from more_repro.stats.random import stream
 from more_repro.data.ingest.shingles import Hashes
 from more_repro.params import Params
 from more_repro.records import prompt_from_json
 from more_repro.rendering import render_text
+from more_repro.stats.random import stream
 
 
 def corpus_texts(params: Params, trained: Sequence[pd.DataFrame]) -> list[str]:

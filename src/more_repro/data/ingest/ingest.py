@@ -12,8 +12,8 @@ from more_repro import tables
 from more_repro.data.ingest import audit, near_duplicates
 from more_repro.data.ingest.audit import Part
 from more_repro.data.ingest.corpus import corpus_texts
-from more_repro.data.reading.read_source import FileFacts, read_source
 from more_repro.data.ingest.splitting import Parts, Splits, split_sources
+from more_repro.data.reading.read_source import FileFacts, read_source
 from more_repro.params import Data, Params, Source
 from more_repro.paths import Paths
 from more_repro.progress import Progress

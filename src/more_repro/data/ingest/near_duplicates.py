@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from more_repro.stats.clustered import Codes, clustered_share
-from more_repro.data.sources.pair_collector import shorten
 from more_repro.data.ingest.shingles import Hashes, Runs
+from more_repro.data.sources.pair_collector import shorten
 from more_repro.records import Message, prompt_from_json
+from more_repro.stats.clustered import clustered_share
+from more_repro.stats.intervals import Codes
 from more_repro.tables import SCHEMAS, check
 
 LEAST_SHARE = 0.5
@@ -93,7 +94,7 @@ def summarize(
         for name, numbers in near.items():
             flags = np.bincount(list(numbers), minlength=len(test)).astype(np.float64)
             share = clustered_share(flags, openings, confidence)
-            lines.append((tested_on, name, len(numbers), len(same[name]), *share, len(test)))
+            lines.append((tested_on, name, len(numbers), len(same[name]), *share.values(), len(test)))
         shown += [(tested_on, *line) for line in _examples(test, own, same)]
     examples = pd.DataFrame(shown, columns=list(SCHEMAS["near_duplicate_examples"]))
     return {

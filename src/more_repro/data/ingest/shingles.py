@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from more_repro.stats.clustered import Codes
 from more_repro.records import Message, prompt_from_json
+from more_repro.stats.intervals import Codes
 
 RUN_WORDS = 8  # long enough that chance and set phrases rarely fill half of a prompt
 

@@ -5,9 +5,9 @@ import math
 from more_repro.data.ingest import audit
 from more_repro.data.ingest.audit import Part
 from more_repro.files.rows import SourceError
-from more_repro.stats.random import stream
 from more_repro.params import Params
 from more_repro.records import SPLITS, Split
+from more_repro.stats.random import stream
 
 # Most of a source's pairs that a split made here may take, and the test share of webgpt in the paper's Table 3,
 # used where a source has no test part of its own and data.test_pairs asks for no number.

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from more_repro.files.rows import Row, SourceError
 from more_repro.data.sources import READERS, find_reader
+from more_repro.files.rows import Row, SourceError
 
 HEAD = 20  # rows that are looked at
 

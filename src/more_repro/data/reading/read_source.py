@@ -8,10 +8,10 @@ from typing import Literal
 
 from more_repro.data.reading import format_detection
 from more_repro.data.reading.loading import raw_rows
-from more_repro.data.sources.pair_collector import Rows
-from more_repro.files.rows import RawRows, Row, SourceError
 from more_repro.data.sources import find_reader
+from more_repro.data.sources.pair_collector import Rows
 from more_repro.data.sources.reader import How, RowReader
+from more_repro.files.rows import RawRows, Row, SourceError
 from more_repro.params import Data, Source
 from more_repro.records import SPLITS, Split
 

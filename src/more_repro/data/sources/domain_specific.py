@@ -3,8 +3,8 @@
 from typing import Any
 
 from more_repro.data.sources.pair_collector import Rows, map_field, question, text_field
-from more_repro.files.rows import SourceError
 from more_repro.data.sources.reader import How, RowReader, span
+from more_repro.files.rows import SourceError
 
 
 class Reader(RowReader):

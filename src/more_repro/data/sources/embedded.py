@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from more_repro.data.sources.pair_collector import Rows
 from more_repro.files.rows import SourceError
-from more_repro.stats.random import stream
 from more_repro.params import Data, Source
 from more_repro.records import Split
+from more_repro.stats.random import stream
 from more_repro.world import grammar
 from more_repro.world.oracle import SOURCES
 

@@ -5,8 +5,8 @@ from itertools import combinations
 from typing import Any
 
 from more_repro.data.sources.pair_collector import Rows, is_blank, list_field, text_field
-from more_repro.files.rows import SourceError
 from more_repro.data.sources.reader import How, RowReader, SameForm
+from more_repro.files.rows import SourceError
 from more_repro.records import Message, Role
 
 _ROLES: dict[str, Role] = {"prompter": "user", "assistant": "assistant"}

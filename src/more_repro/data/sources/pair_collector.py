@@ -1,13 +1,12 @@
 """What a source reader takes and hands back, and the one error it raises for input it cannot use."""
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite, nan
-from typing import Any, Protocol
+from typing import Any
 
-from more_repro.files.rows import RawRows, Row, SourceError
+from more_repro.files.rows import SourceError
 from more_repro.records import Message, PreferencePair
 
 # What a web forum leaves behind in place of a text.

@@ -3,8 +3,8 @@
 from typing import Any
 
 from more_repro.data.sources.pair_collector import list_field, map_field, question, text_field
-from more_repro.files.rows import SourceError
 from more_repro.data.sources.reader import RowReader
+from more_repro.files.rows import SourceError
 
 
 class Reader(RowReader):

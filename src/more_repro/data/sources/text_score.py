@@ -4,9 +4,9 @@ from itertools import combinations
 from typing import Any
 
 from more_repro.data.sources.pair_collector import Rows, as_number, list_field
-from more_repro.files.rows import SourceError
 from more_repro.data.sources.reader import How, RowReader, span
 from more_repro.data.sources.transcripts import add_dialogues, parse_transcript
+from more_repro.files.rows import SourceError
 
 
 class Reader(RowReader):

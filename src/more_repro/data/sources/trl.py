@@ -3,9 +3,9 @@
 from typing import Any, get_args
 
 from more_repro.data.sources.pair_collector import Rows, is_blank, margin_field, plain_lines, question, text_field
-from more_repro.files.rows import SourceError
 from more_repro.data.sources.reader import How, RowReader, SameForm
 from more_repro.data.sources.transcripts import add_transcripts, looks_like_transcript, parse_transcript
+from more_repro.files.rows import SourceError
 from more_repro.records import Message, Role
 
 

@@ -10,7 +10,8 @@ from more_repro import tables
 from more_repro.evaluation.claims.rules import COMPARABLE, ECE
 from more_repro.evaluation.comparisons.over_seeds import AGAINST, MORE, compared_metrics, difference
 from more_repro.params import Scheme, Stats
-from more_repro.stats.intervals import NAN, Interval, holm, stratified_mean
+from more_repro.stats.intervals import NAN, Interval, stratified_mean
+from more_repro.stats.multiple_testing import holm
 
 SOURCE = "all"  # test pairs of all sources, pooled
 BETTER, WORSE, SAME, UNDECIDED = "more does more", "more does less", "no difference that matters", "undecided"

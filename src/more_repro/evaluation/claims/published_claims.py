@@ -9,6 +9,7 @@ from more_repro.evaluation.paper import printed_numbers as printed
 from more_repro.evaluation.paper_checks.printed_null import null_pairs, over_confidence
 from more_repro.evaluation.regression.regression import FEW, PERMUTATION
 from more_repro.params import Stats
+from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
 from more_repro.stats.intervals import Interval, Vector, mean_interval
 from more_repro.stats.random import generator
 
@@ -53,12 +54,13 @@ def _c3(paper: printed.Published, stats: Stats) -> v.Finding:
         seen.append(entry.more.ece - entry.multitask.ece)
         accuracy.append((entry.more.accuracy - entry.multitask.accuracy) / 100)
         nulls.append(_noise(paper, base, (entry.more.ece + entry.multitask.ece) / 2, sizes, stats))
-    tails = ((1 - stats.confidence) / 2, (1 + stats.confidence) / 2)
     noise = np.mean(nulls, axis=0)
-    low, high = np.quantile(noise, tails)
+    low, high = percentile_interval(noise, stats.confidence)
     estimate = float(np.mean(seen))
-    error = Interval(estimate, estimate - float(high), estimate - float(low), _p(noise, estimate), len(seen))
-    alone = [_p(null, one) for null, one in zip(nulls, seen, strict=True)]
+    error = Interval(
+        estimate, estimate - float(high), estimate - float(low), monte_carlo_p(np.abs(noise), abs(estimate)), len(seen)
+    )
+    alone = [monte_carlo_p(np.abs(null), abs(one)) for null, one in zip(nulls, seen, strict=True)]
     clear = sum(p < 1 - stats.confidence and one < 0 for p, one in zip(alone, seen, strict=True))
     each = v.SUPPORTED if clear == len(seen) else v.UNDECIDED
     kept = v.SUPPORTED if np.mean(accuracy) > -v.COMPARABLE else v.NOT_SUPPORTED
@@ -81,10 +83,6 @@ def _noise(paper: printed.Published, base: str, middle: float, sizes: list[int],
     scale = over_confidence([*first, *second], [*sizes, *sizes], BINS, middle)
     apart = np.subtract(*null_pairs(first, second, sizes, BINS, stats.null_draws, rng, 0.0, scale))
     return np.asarray(apart - apart.mean(), dtype=np.float64)
-
-
-def _p(noise: Vector, seen: float) -> float:
-    return float((1 + (np.abs(noise) >= abs(seen) - 1e-12).sum()) / (1 + noise.size))
 
 
 def _c4(paper: printed.Published, confidence: float) -> v.Finding:

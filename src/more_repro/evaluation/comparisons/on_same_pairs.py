@@ -16,7 +16,9 @@ from more_repro.evaluation.comparisons.resampling import Pool, bootstrap_draws, 
 from more_repro.evaluation.metrics import ece
 from more_repro.evaluation.metrics.scored_models import POOLS, ScoredModel, pooled, test_sources
 from more_repro.params import Stats
-from more_repro.stats.intervals import NAN, Interval, Vector, holm, t_interval
+from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
+from more_repro.stats.intervals import NAN, Interval, Vector, t_interval
+from more_repro.stats.multiple_testing import holm
 from more_repro.stats.random import generator
 
 COMBINED = "combined"
@@ -134,8 +136,8 @@ def _two(stats: Stats) -> tuple[float, int]:
 def _swapped(key: Row, duel: Duel, seen: Vector, swaps: Any, n_prompts: int, stats: Stats) -> Iterator[Row]:
     """Rows of ECE. swaps (draws, S): differences after swapping, the same prompts in every seed."""
     for seed, value, null in zip(duel.seeds, seen, swaps.T, strict=True):
-        low, high = np.quantile(null, ((1 - stats.confidence) / 2, (1 + stats.confidence) / 2))
-        p = float((1 + (np.abs(null) >= abs(value) - 1e-12).sum()) / (1 + null.size))
+        low, high = percentile_interval(null, stats.confidence)
+        p = monte_carlo_p(np.abs(null), abs(value))
         yield _row(key, str(seed), 1, Interval(float(value), p=p)) | {"null_low": float(low), "null_high": float(high)}
     # The swaps know these models alone: what other seeds would have given comes from the spread over seeds.
     whole = _combined(seen, float(swaps.mean(axis=1).var(ddof=1)), n_prompts, stats)

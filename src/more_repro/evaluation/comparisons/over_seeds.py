@@ -10,7 +10,8 @@ from more_repro import tables
 from more_repro.evaluation.comparisons.seed_summary import per_seed
 from more_repro.evaluation.metrics.scored_models import POOLS
 from more_repro.params import Stats
-from more_repro.stats.intervals import NAN, holm, mean_interval
+from more_repro.stats.intervals import NAN, mean_interval
+from more_repro.stats.multiple_testing import holm
 
 AGAINST = "multitask"
 LOG_SLOPE = "log_slope"  # sees a difference of temperature that the ECE of the same pairs does not

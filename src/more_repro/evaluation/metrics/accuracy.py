@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from more_repro.stats.intervals import Codes, Interval, Vector, t_interval, wilson
+from more_repro.stats.clustered import n_clusters, variance_of_sum
+from more_repro.stats.intervals import Codes, Interval, Vector, normal_quantile, t_interval, wilson
 
 
 def correctness(margins: Vector) -> Vector:
@@ -20,37 +21,20 @@ def accuracy_interval(margins: Vector, prompts: Codes, confidence: float) -> Int
         raise ValueError("accuracy: no pairs, expected at least one")
     right = correctness(margins)
     share = float(right.mean())
-    low, high = wilson(share, _effective_pairs(right, prompts), confidence)
+    low, high = wilson(share, _effective_pairs(right, prompts), normal_quantile(confidence))
     return Interval(share, low, high, n=margins.size)
 
 
 def clustered_mean(values: Vector, prompts: Codes, confidence: float) -> Interval:
     """Mean of values (n,) with a t interval whose error is clustered by prompt. One prompt: no limits."""
     mean = float(values.mean())
-    error = np.sqrt(clustered_variance(values - mean, prompts)) / values.size
+    error = np.sqrt(variance_of_sum(values - mean, prompts)) / values.size
     return t_interval(mean, float(error), n_clusters(prompts) - 1, confidence, values.size)
-
-
-def clustered_variance(values: Vector, clusters: Codes) -> float:
-    """Variance of the sum of values (n,), drawn by cluster, with the factor G / (G - 1). NaN for one cluster.
-
-    clusters: codes of 0 and above.
-    """
-    groups = n_clusters(clusters)
-    if groups < 2:
-        return float("nan")
-    sums = np.bincount(clusters, weights=values)
-    return float(np.square(sums).sum() * groups / (groups - 1))
-
-
-def n_clusters(clusters: Codes) -> int:
-    """How many different codes (of 0 and above) there are."""
-    return int(np.count_nonzero(np.bincount(clusters)))
 
 
 def _effective_pairs(right: Vector, prompts: Codes) -> float:
     share = right.mean()
-    variance = clustered_variance(right - share, prompts) / right.size**2
+    variance = variance_of_sum(right - share, prompts) / right.size**2
     n_prompts = n_clusters(prompts)
     if not variance > 0:
         return float(n_prompts)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from more_repro.evaluation.metrics.accuracy import clustered_variance
+from more_repro.stats.clustered import variance_of_sum
 from more_repro.stats.intervals import NAN, Codes, Interval, Vector, normal_quantile
 
 _STEPS = 200
@@ -42,7 +42,7 @@ def slope_interval(margins: Vector, prompts: Codes, confidence: float) -> Interv
         return Interval(NAN, n=margins.size)
     miss = expit(-b * margins)
     information = float(np.square(margins) @ (miss * (1 - miss)))
-    error = np.sqrt(clustered_variance(margins * miss, prompts)) / information
+    error = np.sqrt(variance_of_sum(margins * miss, prompts)) / information
     half = normal_quantile(confidence) * float(error)
     return Interval(b, b - half, b + half, n=margins.size)
 

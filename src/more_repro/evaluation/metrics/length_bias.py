@@ -8,10 +8,11 @@ import pandas as pd
 from scipy.special import expit
 
 from more_repro import tables
-from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean, clustered_variance, n_clusters
+from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean
 from more_repro.evaluation.metrics.scored_models import Pairs, ScoredModel, pooled, test_sources
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY
+from more_repro.stats.clustered import n_clusters, variance_of_sum
 from more_repro.stats.intervals import NAN, Codes, Interval, Vector, normal_quantile
 
 LENGTH = "length"
@@ -94,6 +95,6 @@ def correlation(margins: Vector, words: Vector, prompts: Codes, confidence: floa
     if abs(r) >= 1 - 1e-12:
         return Interval(r, n=margins.size)
     influence = m * d - r * (m * m + d * d) / 2
-    error = float(np.sqrt(clustered_variance(influence, prompts))) / (1 - r * r)
+    error = float(np.sqrt(variance_of_sum(influence, prompts))) / (1 - r * r)
     half = normal_quantile(confidence) * error
     return Interval(r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half)), n=margins.size)

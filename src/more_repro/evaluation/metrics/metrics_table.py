@@ -10,13 +10,15 @@ from scipy.special import expit
 
 from more_repro import tables
 from more_repro.evaluation.metrics import calibration_slope, ece
-from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean, n_clusters
+from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean
 from more_repro.evaluation.metrics.clustered_null import spread_by_prompt
-from more_repro.evaluation.metrics.reliability import reliability_rows, tails
+from more_repro.evaluation.metrics.reliability import reliability_rows
 from more_repro.evaluation.metrics.scored_models import Pairs, ScoredModel, pooled, scored_models, test_sources
 from more_repro.params import Stats
 from more_repro.progress import Progress
 from more_repro.records import RewardModelId
+from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
+from more_repro.stats.clustered import n_clusters
 from more_repro.stats.intervals import NAN, Vector
 from more_repro.stats.random import generator
 
@@ -136,7 +138,7 @@ def _errors(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> Row:
     folded = ece.fold(pairs.margins, stats.bins)
     error = ece.ece(folded)
     band = ece.null_ece(null, pairs.margins.size)
-    low, high = np.quantile(band, tails(stats))
+    low, high = percentile_interval(band, stats.confidence)
     mass, l2 = ece.equal_mass(pairs.margins, stats.bins)
     return {
         "ece": error,
@@ -146,18 +148,13 @@ def _errors(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> Row:
         "ece_null_sd": float(band.std()),
         "ece_null_low": float(low),
         "ece_null_high": float(high),
-        "ece_p": _share_above(band, error),
+        "ece_p": monte_carlo_p(band, error),
         "ece_excess": error - float(band.mean()),
         "mce": ece.mce(folded),
         "ece_equal_mass": mass,
         "l2_debiased": l2,
         "ece_true": ece.ece_true(pairs.margins, pairs.true_preference, stats.bins),
     }
-
-
-def _share_above(band: Vector, error: float) -> float:
-    """P of an ECE at least as large under the null, the observed one counted in."""
-    return float((1 + (band >= error - 1e-12).sum()) / (1 + band.size))
 
 
 def _scores(pairs: Pairs, accuracy: float, stats: Stats) -> Row:
@@ -183,7 +180,7 @@ def _cooled(pairs: Pairs, null: NDArray[np.float64], heat: float, stats: Stats) 
     if np.isnan(heat):
         return dict.fromkeys(names, NAN)
     band = ece.null_ece(null, pairs.margins.size)
-    low, high = np.quantile(band, tails(stats))
+    low, high = percentile_interval(band, stats.confidence)
     return {
         "temperature": heat,
         "ece_after_temperature": ece.ece_of(pairs.margins / heat, stats.bins),

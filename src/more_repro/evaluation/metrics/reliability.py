@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from more_repro.evaluation.metrics import ece
 from more_repro.evaluation.metrics.scored_models import Pairs
 from more_repro.params import Stats
+from more_repro.stats.bootstrap import percentile_interval
 
 Row = dict[str, Any]
 
@@ -16,7 +17,7 @@ def reliability_rows(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> l
     """A row per bin that has pairs. null: gaps of the null draws (draws, M)."""
     folded = ece.fold(pairs.margins, stats.bins)
     edges = np.linspace(0.0, 1.0, stats.bins + 1)
-    low, high = np.quantile(null, tails(stats), axis=0)
+    low, high = percentile_interval(null, stats.confidence)
     rows = []
     for number in np.flatnonzero(folded.n_pairs):
         n = int(folded.n_pairs[number])
@@ -33,8 +34,3 @@ def reliability_rows(pairs: Pairs, null: NDArray[np.float64], stats: Stats) -> l
             }
         )
     return rows
-
-
-def tails(stats: Stats) -> tuple[float, float]:
-    """Lower and upper tail of the confidence, as quantiles."""
-    return (1 - stats.confidence) / 2, (1 + stats.confidence) / 2

@@ -13,7 +13,8 @@ from more_repro import tables
 from more_repro.evaluation.paper import printed_numbers as printed
 from more_repro.evaluation.paper_checks.printed_null import null_pairs, over_confidence
 from more_repro.params import Stats
-from more_repro.stats.intervals import NAN, Vector
+from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
+from more_repro.stats.intervals import NAN
 from more_repro.stats.random import generator
 
 BINS = 10  # the paper's
@@ -70,11 +71,10 @@ def _noise(
     unknown: Row = dict.fromkeys(_UNKNOWN, NAN)
     if min(*tests[0], *tests[1]) <= 0.5:
         return unknown
-    tails = ((1 - stats.confidence) / 2, (1 + stats.confidence) / 2)
     rng = generator(stats.seed, "published noise", *name)
     one = null_pairs(*tests, BINS, stats.null_draws, rng)[0]
-    low, high = np.quantile(one, tails)
-    row = {"null_mean": one.mean(), "null_low": low, "null_high": high, "p": _share(one, error)}
+    low, high = percentile_interval(one, stats.confidence)
+    row = {"null_mean": one.mean(), "null_low": low, "null_high": high, "p": monte_carlo_p(one, error)}
     if name[2] == REFERENCE:
         return unknown | row
     scale = over_confidence([*tests[0], *tests[1]], [*tests[2], *tests[2]], BINS, (error + other) / 2)
@@ -84,13 +84,10 @@ def _noise(
     )
     # The two accuracies differ, so their ECEs would a little: that is no noise.
     apart, related = apart - apart.mean(), related - related.mean()
-    low, high = np.quantile(apart, tails)
+    low, high = percentile_interval(apart, stats.confidence)
     seen = error - other
     return row | {
         "difference": seen, "noise_low": low, "noise_high": high, "scale": scale,
-        "p_difference": _share(np.abs(apart), abs(seen)), "p_correlated": _share(np.abs(related), abs(seen)),
+        "p_difference": monte_carlo_p(np.abs(apart), abs(seen)),
+        "p_correlated": monte_carlo_p(np.abs(related), abs(seen)),
     }  # fmt: skip
-
-
-def _share(null: Vector, seen: float) -> float:
-    return float((1 + (null >= seen - 1e-12).sum()) / (1 + null.size))

@@ -17,7 +17,7 @@ from more_repro.evaluation.regression.fixed_effects import demeaned, t_test
 from more_repro.evaluation.regression.permutation import group_permutations
 from more_repro.params import Stats
 from more_repro.stats.intervals import NAN, Vector, normal_quantile
-from more_repro.stats.random import generator
+from more_repro.stats.random import generator, numbered
 
 JUDGED = (100, 300)  # prompts per base; the paper does not print how many it judged
 Row = dict[str, Any]
@@ -108,7 +108,7 @@ def _fits(design: pd.DataFrame, name: str, stats: Stats) -> list[Row]:
 
 def _floor(design: pd.DataFrame) -> Row:
     groups = demeaned(np.zeros(len(design)), np.ones((len(design), 1)), list(design["group"])).groups
-    orders = len(group_permutations(groups, 1 << 16, np.random.default_rng(0))[0])
+    orders = len(group_permutations(groups, 1 << 16, numbered(0))[0])
     floor = 2 / orders
     text = f"{orders} permutations within base: no p of the exact test is below {floor:g}, whatever the six points say."
     return {"check": "smallest p", "outcome": "any", "p": floor, "n": len(design), "sentence": text}

@@ -11,6 +11,7 @@ from more_repro.evaluation.metrics.ece import ece_of
 from more_repro.evaluation.metrics.scored_models import pooled, scored_models
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY, RewardModelId
+from more_repro.stats.best_of_n import best_of_n
 
 FACTORS = (0.5, 1.0, 2.0)  # powers of two: a product is exact, so equal picks are equal to the last bit
 
@@ -38,19 +39,12 @@ def placebo_table(
         name = str(RewardModelId(*cast(tuple[str, str, str, str, int], key)))
         if name not in margins:
             raise ValueError(f"scores: the reward model {name} has no test scores on every one of {align_sources}")
-        plain = picks(group, 1.0)
+        numbers = best_of_n(group)["number"].to_numpy()
         for factor in FACTORS:
+            picked = best_of_n(group.assign(reward=group["reward"] * factor))["number"].to_numpy()
             rows.append(
                 dict(zip(MODEL_KEY, key, strict=True))
                 | {"factor": factor, "ece": ece_of(margins[name] * factor, stats.bins)}
-                | {"changed_picks": int((picks(group, factor) != plain).sum()), "n_prompts": len(plain)}
+                | {"changed_picks": int((picked != numbers).sum()), "n_prompts": len(numbers)}
             )
     return tables.check(pd.DataFrame(rows), "placebo")
-
-
-def picks(rewards: pd.DataFrame, factor: float) -> pd.Series:
-    """Number of the sample with the highest factor x reward, by prompt_id; the lowest number among equals."""
-    ordered = rewards.assign(reward=rewards["reward"] * factor).sort_values(["prompt_id", "number"])
-    ordered = ordered.reset_index(drop=True)
-    best = ordered.groupby("prompt_id")["reward"].idxmax()
-    return ordered.loc[best].set_index("prompt_id")["number"]

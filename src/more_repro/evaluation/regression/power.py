@@ -9,7 +9,7 @@ from more_repro.evaluation.regression.fixed_effects import Within, demean, demea
 from more_repro.evaluation.regression.permutation import block_permutations, freedman_lane
 from more_repro.evaluation.regression.regression import cells
 from more_repro.params import Stats
-from more_repro.stats.intervals import wilson
+from more_repro.stats.intervals import normal_quantile, wilson
 from more_repro.stats.random import generator
 
 EFFECTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)  # noise standard deviations per within-group standard deviation of ECE
@@ -44,6 +44,6 @@ def power_curve(design: pd.DataFrame, stats: Stats, simulations: int = 300) -> p
         centred = demean(outcomes.T, data.groups).T
         p = np.array([freedman_lane(Within(y, data.x, data.groups), 0, orders, exact) for y in centred])
         share = float((p <= 1 - stats.confidence + 1e-12).mean())
-        low, high = wilson(share, simulations, stats.confidence)
+        low, high = wilson(share, simulations, normal_quantile(stats.confidence))
         rows.append({"effect": effect, "power": share, "low": low, "high": high, "n": len(x)})
     return tables.check(pd.DataFrame(rows), "power")

@@ -16,7 +16,8 @@ from more_repro.evaluation.regression.permutation import (
 )
 from more_repro.evaluation.regression.sensitivity import mundlak, pooled_ols
 from more_repro.params import Stats
-from more_repro.stats.intervals import NAN, Codes, Interval, Vector, holm
+from more_repro.stats.intervals import NAN, Codes, Interval, Vector
+from more_repro.stats.multiple_testing import holm
 from more_repro.stats.random import generator
 
 # Primary: whole schemes change places, their seeds together; limits by fixed effects, errors clustered by scheme.

@@ -40,21 +40,16 @@ def fig7_rows(
 
 
 @style.styled
-def regression(
-    design: pd.DataFrame, outcome: str = "net_win", regressor: str = "ece", control: str = "accuracy"
-) -> Figure:
-    """Partial plot: outcome against ECE, both with accuracy and the mean of base and regime taken out.
+def regression(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
+    """Partial plot of this run: outcome against ECE, both without what accuracy and the group (base, regime) explain.
 
-    design: a row per aligned reward model with base, regime, scheme and the three columns named.
+    influence: the table "influence", whose partial values they are.
     """
-    names = ["base", "regime", "scheme", outcome, regressor, control]
-    missing = [name for name in names if name not in design.columns]
-    if missing:
-        raise style.NotMeasured(f"the design has no column {', '.join(missing)}")
-    rows = need(design[names].dropna(), "no reward model aligned a policy")
+    rows = influence[influence["data"].eq(THIS_RUN) & influence["outcome"].eq(outcome)]
+    rows = need(rows, "no reward model aligned a policy")
     if len(rows) < 4:
         raise style.NotMeasured(f"{len(rows)} aligned reward models are too few for a partial plot")
-    x, y = (_residual(rows, column, control) for column in (regressor, outcome))
+    x, y = (rows[name].to_numpy(dtype=float) for name in ("partial_term", "partial_outcome"))
     figure, (axis,) = style.grid(1, 1, 3.6)
     for place, row in enumerate(rows.to_dict("records")):
         mark(axis, float(x[place]), float(y[place]), row, bases_of(rows))
@@ -64,22 +59,12 @@ def regression(
     for line in (axis.axhline, axis.axvline):
         line(0, color=style.MUTED, linewidth=0.7)
     axis.set(
-        xlabel=f"{plain(regressor)} of the reward model (what {plain(control)}, base and regime leave unexplained)",
+        xlabel="ECE of the reward model (what accuracy, base and regime leave unexplained)",
         ylabel=f"{plain(outcome)} of the policy (likewise)",
     )
     axis.set_title(f"n = {len(rows)} reward models; dashed: least squares, its interval is among the coefficients")
     style.legend_below(figure, handles(rows), 6)
     return figure
-
-
-def _residual(rows: pd.DataFrame, column: str, control: str) -> np.ndarray:
-    """What base x regime and the control leave of a column (Frisch-Waugh), for drawing only."""
-    groups = [rows["base"], rows["regime"]]
-    value, other = (
-        (rows[c] - rows.groupby(groups)[c].transform("mean")).to_numpy(dtype=float) for c in (column, control)
-    )
-    size = float(other @ other)
-    return value - other * (float(other @ value) / size) if size > 1e-12 else value
 
 
 def coefficient_rows(table: pd.DataFrame, term: str = "ece") -> pd.DataFrame:

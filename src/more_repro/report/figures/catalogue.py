@@ -272,7 +272,7 @@ ALIGNMENT = (
           "Partial plot of the regression: net win over the untuned policy and ECE, both without what accuracy, base "
           "and regime explain. A falling line: at equal accuracy a lower ECE goes with more wins. All regimes.",
           "Partial regression plot of net win on ECE",
-          lambda s, r: alignment.regression(alignment.fig7_rows(s["win_rates"], s["metrics"], None, "untuned")),
+          lambda s, r: alignment.regression(s["influence"]),
           lambda s, r: alignment.fig7_rows(s["win_rates"], s["metrics"], None, "untuned"), False),
     Entry("coefficients", "The coefficient of ECE by every method",
           "How much the answer depends on the method: a row each, with its interval and p. For net win left of 0, "

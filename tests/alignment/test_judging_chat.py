@@ -242,7 +242,8 @@ def test_the_circuit_breaks_after_failures_in_a_row_and_nothing_is_lost(concurre
         with pytest.raises(JudgeError, match=r"failed one after the other, the last with: HTTP 500"):
             ask(server, 100, concurrency=concurrency, most_unanswered=5)
         asked = len(server.requests)
-        assert asked <= 5 + max(10, 3 * concurrency) + concurrency
+        # A good reply that comes late begins the row anew; at the end a call of every thread is under way.
+        assert asked <= 5 + concurrency + max(10, 3 * concurrency) + concurrency
         server.respond = prefer_longer
         answers = ask(server, 100)
         assert right(answers, 100)

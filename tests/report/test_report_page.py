@@ -59,9 +59,16 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report(full_study, tmp_path_factory) -> Path:
+    """A report whose figures are drawn and not rendered, which takes most of the time."""
     out = tmp_path_factory.mktemp("report")
-    build_report(_one_regime(full_study), Paths("small"), full_study.tables, published_tables(), RUNS, "abc123", out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("more_repro.report.style.svg_bytes", lambda figure: b"<svg/>")
+        _build(full_study, out)
     return out
+
+
+def _build(made: Study, out: Path) -> None:
+    build_report(_one_regime(made), Paths("small"), made.tables, published_tables(), RUNS, "abc123", out)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +87,7 @@ def _page(made: Study) -> str:
 
 def test_every_figure_and_table_file_is_written(report):
     for name in (*(f"fig{n}" for n in range(2, 10)), "fig1_left", "fig1_middle", "fig1_right"):
-        assert (report / "figures" / f"{name}.svg").stat().st_size > 1000
+        assert (report / "figures" / f"{name}.svg").exists()
         assert len(pd.read_csv(report / "figures" / f"{name}.csv")) > 0
     for number_ in range(1, 7):
         assert len(pd.read_csv(report / "tables" / f"table{number_}.csv")) > 0
@@ -124,12 +131,14 @@ def test_equal_rows_in_another_order_give_equal_tables(full_study):
 
 
 @pytest.mark.slow
-def test_equal_input_gives_equal_bytes(full_study, report, tmp_path):
-    made = (_one_regime(full_study), Paths("small"), full_study.tables, published_tables(), RUNS, "abc123")
-    build_report(*made, tmp_path)
-    files = [path.relative_to(report) for path in sorted(report.rglob("*")) if path.is_file()]
-    assert files == [path.relative_to(tmp_path) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
-    assert all((report / name).read_bytes() == (tmp_path / name).read_bytes() for name in files)
+def test_equal_input_gives_equal_bytes(full_study, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for out in (one, two):
+        _build(full_study, out)
+    files = [path.relative_to(one) for path in sorted(one.rglob("*")) if path.is_file()]
+    assert files == [path.relative_to(two) for path in sorted(two.rglob("*")) if path.is_file()]
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in files)
+    assert all((one / name).stat().st_size > 1000 for name in files if name.suffix == ".svg")
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -56,12 +56,13 @@ def run_stage(name: str, params: Params, paths: Paths) -> None:
 
 def read_ours(folder: Path) -> int:
     """Every raw row of every file, checked; how many there are."""
+    from more_repro.data.sources import columns_of_json
     from more_repro.files.local_files import open_file
 
     n_rows = 0
     for file in FILES.values():
         for split in SPLITS:
-            for _, row in open_file(folder / file.format(split=split)).rows:
+            for _, row in open_file(folder / file.format(split=split), json_columns=columns_of_json).rows:
                 n_rows += isinstance(row, dict)
     return n_rows
 

@@ -1,4 +1,6 @@
+import gzip
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,8 @@ import pytest
 import torch
 
 from more_repro.alignment.policies import instruction_tuning
-from more_repro.alignment.policies.instruction_data import InstructionError, read_instructions
+from more_repro.alignment.policies.instruction_data import read_instructions
+from more_repro.files.rows import InputError
 from more_repro.lm import base_files, bases
 from more_repro.params import Instructions
 from more_repro.paths import Paths
@@ -33,6 +36,10 @@ def write_rows(folder, name, rows=ROWS):
     path = folder / name
     if path.suffix == ".parquet":
         pd.DataFrame(rows).to_parquet(path)
+    elif path.suffix == ".csv":
+        pd.DataFrame(rows).to_csv(path, index=False)
+    elif path.suffix == ".gz":
+        path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
     elif path.suffix == ".json":
         path.write_text(json.dumps(rows, indent=1))
     else:
@@ -51,7 +58,7 @@ def taught(params, inputs_of, tmp_path, monkeypatch):
     return params, paths
 
 
-@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.parquet", "a.csv", "a.jsonl.gz"])
 def test_a_row_is_one_message_of_the_user_and_a_response(name, tmp_path):
     write_rows(tmp_path, name)
     rows = read_instructions(settings(name), tmp_path)
@@ -64,41 +71,46 @@ def test_a_row_is_one_message_of_the_user_and_a_response(name, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"instruction": "a", "output": "b"}\n{"instruction": "a"', r"a.jsonl:2:20: field 'JSON': .*expected Expect"),
+        (
+            '{"instruction": "a", "output": "b"}\n{"instruction": "a"',
+            r"a.jsonl:2:20: field 'JSON': .*expected ',' or the closing bracket",
+        ),
         ('{"instruction": "a", "output": "b"}\n{"instruction": "a"}', r"a.jsonl:2: field 'output': found 'nothing'"),
         ('\n{"instruction": 3, "output": "b"}', r"a.jsonl:2: field 'instruction': found 3, expected text"),
         ('{"instruction": "a", "output": null}', r"a.jsonl:1: field 'output': found None, expected text"),
         ('{"instruction": "a", "input": [], "output": "b"}', r"a.jsonl:1: field 'input': found \[\], expected text"),
-        ('{"instruction": "a", "output": "b", "output": "c"}', r"a.jsonl:1: field 'keys': .*expected each key once"),
+        ('{"instruction": "a", "output": "b", "output": "c"}', r"a.jsonl:1: field 'output': .*expected each key once"),
         ('{"instruction": "\\ud800", "output": "b"}', r"a.jsonl:1: field 'instruction': .*expected whole characters"),
         ("null", r"a.jsonl:1: field 'row': found None, expected an object"),
-        ("", r"field 'rows': found 0, expected one with an output"),
+        ("", r"a.jsonl: field 'file': found 'nothing', expected at least one row"),
         ('{"instruction": "a", "output": ""}', r"field 'rows': found 1, expected one with an output"),
     ],
 )
 def test_a_broken_row_is_a_located_error(text, message, tmp_path):
     (tmp_path / "a.jsonl").write_text(text)
-    with pytest.raises(InstructionError, match=message):
+    with pytest.raises(InputError, match=message):
         read_instructions(settings("a.jsonl"), tmp_path)
 
 
 def test_a_broken_file_is_a_located_error(tmp_path):
-    (tmp_path / "latin.json").write_bytes('[\n{"instruction": "\xe9"'.encode("latin-1"))
+    (tmp_path / "latin.json").write_bytes('[\n{"instruction": "\xe9", "output": "b"}]'.encode("latin-1"))
+    (tmp_path / "cut.json").write_text('[\n{"instruction": "a"')
     (tmp_path / "object.json").write_text("{}")
     (tmp_path / "list.json").write_text('[{"instruction": "a", "output": "b"},\n 3')
     (tmp_path / "a.parquet").write_text("no parquet")
     (tmp_path / "a.txt").write_text("text")
     for name, message in {
-        "latin.json": "latin.json:2: field 'bytes'",
-        "object.json": "expected a JSON list of rows",
-        "list.json": "list.json:2:3: field 'JSON'",
+        "latin.json": r"latin.json row 1: field 'bytes': found b'\\xe9', expected UTF-8",
+        "cut.json": "cut.json:2:20 row 1: field 'JSON'",
+        "object.json": "found 'JSON Lines', expected JSON list, as the name says",
+        "list.json": "list.json row 2: field 'row': found 3, expected an object",
         "a.parquet": "expected a whole Parquet file",
-        "a.txt": "a file that ends in .json, .jsonl, .parquet",
-        "gone.json": "a file that exists at",
-        "../up.json": "a path that stays inside",
-        "/etc/passwd": "a path that stays inside",
+        "a.txt": r"a.txt: field 'container': found b'text', expected a JSON list",
+        "gone.json": r"params align\.instructions\.train: field 'train': found 'gone.json', expected a file",
+        "../up.json": "a path inside",
+        "/etc/passwd": "a path inside",
     }.items():
-        with pytest.raises(InstructionError, match=message):
+        with pytest.raises(InputError, match=message):
             read_instructions(settings(name), tmp_path)
 
 
@@ -107,17 +119,20 @@ def test_a_hub_set_of_another_commit_is_refused(monkeypatch, tmp_path):
 
     class Builder:
         hash = "a" * 40
+        info = SimpleNamespace(download_size=None)
 
         def download_and_prepare(self):
             pass
 
         def as_dataset(self, split):
-            return ROWS
+            return datasets.Dataset.from_list(ROWS)
 
-    monkeypatch.setattr(datasets, "load_dataset_builder", lambda location, revision: Builder())
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda location, data_dir, revision: Builder())
     rows = read_instructions(settings("train", location="x/y", revision="a" * 40), tmp_path)
     assert (len(rows.texts), rows.n_empty) == (3, 1)
-    with pytest.raises(InstructionError, match=r"field 'revision': found 'aaa.*expected commit bbb"):
+    with pytest.raises(
+        InputError, match=r"params align.instructions: field 'revision': found 'aaa.*expected commit bbb"
+    ):
         read_instructions(settings("train", location="x/y", revision="b" * 40), tmp_path)
 
 

@@ -17,7 +17,7 @@ from source_params import a_source, some_data
 
 from more_repro.data.reading.read_source import read_split
 from more_repro.files.local_files import open_file
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.params import ParamsError, load_params
 
 
@@ -69,7 +69,7 @@ CASES = {
     "a score is infinite": ("a.json", listed(with_score("1e999")), " row 1", "score", "inf", "a finite number"),
     "a score is text": ("a.json", listed(with_score('"1"')), " row 1", "score", "'1'", "a finite number"),
     "a byte is no UTF-8": ("a.jsonl", lines(PAIR) + b'{"chosen": "caf\xe9"}\n', ":2", "bytes", r"b'\xe9'", "UTF-8"),
-    "half a surrogate": ("a.jsonl", lines(r'{"chosen": "\ud800", "rejected": ""}'), ":1", "JSON", "", "characters"),
+    "half a surrogate": ("a.jsonl", lines(r'{"chosen": "\ud800", "rejected": ""}'), ":1", "chosen", "", "characters"),
     "the file is empty": ("a.jsonl", b"", "", "file", "'nothing'", "at least one row"),
     "the file is blank": ("a.json", b" \n", "", "file", "'nothing'", "at least one row"),
     "the list is empty": ("a.json", b"[]", "", "rows", "0", "at least one row"),
@@ -117,7 +117,7 @@ CASES = {
 def test_broken_files_give_one_located_error(case, tmp_path):
     name, content, place, field, found, expected = CASES[case]
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(InputError) as caught:
         read_split("mine", a_source(train=name), some_data(tmp_path), "train")
     error = caught.value
     assert error.where.removeprefix(str(tmp_path / name)).startswith(place)
@@ -134,7 +134,7 @@ def test_a_parquet_value_that_python_cannot_hold(tmp_path):
     rows, facts = read_split("mine", a_source(train="a.parquet"), some_data(tmp_path), "train")
     assert (len(rows.pairs), facts.n_rows) == (2, 2)
     pq.write_table(pa.table({"chosen": ["a b"], "rejected": ["a c"], "seen": SEEN_TWICE}), tmp_path / "a.parquet")
-    with pytest.raises(SourceError, match=r"a\.parquet row 1: field 'seen'"):
+    with pytest.raises(InputError, match=r"a\.parquet row 1: field 'seen'"):
         read_split("mine", a_source(train="a.parquet"), some_data(tmp_path), "train")
 
 
@@ -147,7 +147,7 @@ def test_a_byte_that_is_no_text_costs_its_row_alone(name, bad, tmp_path):
 
 
 def test_a_file_that_is_gone_or_locked_is_one_error(tmp_path):
-    with pytest.raises(SourceError, match=r"gone\.csv: field 'file': found 'No such file"):
+    with pytest.raises(InputError, match=r"gone\.csv: field 'file': found 'No such file"):
         open_file(tmp_path / "gone.csv")
 
 
@@ -180,7 +180,7 @@ def test_files_outside_the_folder_are_refused(name, tmp_path):
     (tmp_path / "a.jsonl").write_bytes(lines(PAIR))
     (inside / "loop").symlink_to(inside / "loop")
     (inside / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
-    with pytest.raises(SourceError, match=r"params sources\.mine\.train"):
+    with pytest.raises(InputError, match=r"params sources\.mine\.train"):
         read_split("mine", a_source("hh", train=name), some_data(inside), "train")
 
 
@@ -230,6 +230,6 @@ def test_the_stage_ends_with_the_place_and_without_a_traceback(name, file, statu
 
 
 def test_an_error_survives_its_way_out_of_a_worker():
-    error = SourceError("a.json row 1", "score", float("inf"), "a finite number")
+    error = InputError("a.json row 1", "score", float("inf"), "a finite number")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.where, again.field) == (str(error), error.where, error.field)

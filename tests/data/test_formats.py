@@ -15,7 +15,7 @@ from source_params import a_source, some_data
 from more_repro import tables
 from more_repro.data.reading.read_source import read_source, read_split
 from more_repro.data.sources import READERS, find_reader
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 
 
 def talk(prompt, response):
@@ -128,7 +128,7 @@ def test_the_number_of_texts_is_told_as_it_varies(tmp_path):
 
 def test_an_unknown_format_is_told_what_every_format_needs(tmp_path):
     write(tmp_path / "a.json", [{"question": "q", "answer": "a"}])
-    with pytest.raises(SourceError, match="found 'keys question, answer'") as caught:
+    with pytest.raises(InputError, match="found 'keys question, answer'") as caught:
         read_split("s", a_source(train="a.json"), some_data(tmp_path), "train")
     for reader in READERS:
         assert f"{reader}: {find_reader(reader).needs}" in str(caught.value)
@@ -137,13 +137,13 @@ def test_an_unknown_format_is_told_what_every_format_needs(tmp_path):
 def test_a_row_that_fits_two_formats_is_refused(tmp_path):
     both = ROWS["text_score"][0][1][0] | ROWS["trl"][0][1][0]
     write(tmp_path / "a.json", [both])
-    with pytest.raises(SourceError, match="which fit text_score and trl"):
+    with pytest.raises(InputError, match="which fit text_score and trl"):
         read_split("s", a_source(train="a.json"), some_data(tmp_path), "train")
 
 
 def test_a_domain_must_be_named(tmp_path):
     write(tmp_path / "a.json", ROWS["domain_specific"][0][1])
-    with pytest.raises(SourceError, match="the name of the preferred domain"):
+    with pytest.raises(InputError, match="the name of the preferred domain"):
         read_split("s", a_source(train="a.json"), some_data(tmp_path), "train")
 
 
@@ -165,10 +165,10 @@ def test_unreadable_rows_are_counted_up_to_what_the_params_allow(tmp_path):
         "train.jsonl:1", "train.jsonl:3:12", "train.jsonl:4",
     ]  # fmt: skip
     with pytest.raises(
-        SourceError, match=r"test\.jsonl:2: field 'unreadable rows': found 4, expected at most .* = 3: .*:1"
+        InputError, match=r"test\.jsonl:2: field 'unreadable rows': found 4, expected at most .* = 3: .*:1"
     ):
         read_source("s", source, some_data(tmp_path, unreadable_rows=3))
-    with pytest.raises(SourceError, match=r"train\.jsonl:1: field 'row': found None"):
+    with pytest.raises(InputError, match=r"train\.jsonl:1: field 'row': found None"):
         read_source("s", source, some_data(tmp_path))
 
 
@@ -225,7 +225,7 @@ def test_whatever_a_damaged_file_holds_it_is_read_or_refused(seed, tmp_path):
         source = a_source(rng.choice(["auto", reader]), train=name, subset="law")
         try:
             read_split("s", source, some_data(tmp_path, unreadable_rows=rng.choice([0, 5])), "train")
-        except SourceError as error:
+        except InputError as error:
             refused += error.where != ""
     assert refused > 20
 

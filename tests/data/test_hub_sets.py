@@ -11,7 +11,7 @@ import pytest
 from source_params import a_source, some_data
 
 from more_repro.data.reading.read_source import read_split
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.params import load_params
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -126,7 +126,7 @@ def test_the_public_sets_are_read_in_their_raw_schema(name, form, dropped, reade
 def test_a_set_or_split_that_is_not_there_is_one_error(datasets):
     for values in ({"location": "no/where", "train": "train"}, {"location": "OpenAssistant/oasst1", "train": "tain"}):
         with pytest.raises(
-            SourceError, match=r"params sources\.s: field 'location': .*at abc, from the hub or its cache"
+            InputError, match=r"params sources\.s: field 'location': .*at abc, from the hub or its cache"
         ):
             read_split("s", a_source("hh", revision="abc", **values), some_data(), "train")
 
@@ -176,7 +176,7 @@ def test_hub_rows_come_from_one_commit_and_folder(stub):
     assert rows.examples["identical"][0].where == "who/what/train row 2"
     assert stub == {"path": "who/what", "data_dir": "helpful-base", "revision": COMMIT}
     assert (facts.revision, facts.bytes, facts.n_rows) == (COMMIT, 77, 1200)
-    with pytest.raises(SourceError, match=r"params sources\.s\.test"):
+    with pytest.raises(InputError, match=r"params sources\.s\.test"):
         read_split("s", source, some_data(), "test")
 
 
@@ -188,7 +188,7 @@ def test_a_branch_is_shown_beside_the_commit_that_it_stood_for(stub):
 def test_another_commit_than_the_pinned_one_is_refused(stub):
     """Without a network `datasets` takes the newest commit of its cache, whatever was asked for."""
     source = a_source("hh", location="who/what", revision="f" * 40, train="train")
-    with pytest.raises(SourceError, match=f"field 'revision': found '{COMMIT}', expected commit {'f' * 40}"):
+    with pytest.raises(InputError, match=f"field 'revision': found '{COMMIT}', expected commit {'f' * 40}"):
         read_split("s", source, some_data(), "train")
 
 
@@ -196,6 +196,6 @@ def test_another_commit_than_the_pinned_one_is_refused(stub):
 def test_a_hub_id_is_never_a_path(location, stub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
-    with pytest.raises(SourceError, match="a hub id, and no folder of that name here"):
+    with pytest.raises(InputError, match="a hub id, and no folder of that name here"):
         read_split("s", a_source("hh", location=location, revision="abc", train="train"), some_data(), "train")
     assert not stub

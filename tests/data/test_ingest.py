@@ -9,7 +9,7 @@ import pytest
 from more_repro import tables
 from more_repro.data import mixing
 from more_repro.data.ingest import ingest
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.params import Params, Source, load_params
 from more_repro.paths import Paths
 from more_repro.records import SPLITS, prompt_from_json
@@ -201,7 +201,7 @@ def test_unreadable_rows_are_counted_up_to_the_allowance(files, tmp_path):
     path = Path(files.data.folder) / "train.json"
     rows = json.loads(path.read_text())
     path.write_text(json.dumps([*rows, {"text": "none", "score": 3}]))
-    with pytest.raises(SourceError, match="row 67"):
+    with pytest.raises(InputError, match="row 67"):
         ingest.ingest(files, Paths("own", tmp_path))
     lenient = with_sources(files, files.sources, unreadable_rows=1)
     result = ingest.ingest(lenient, Paths("own", tmp_path))
@@ -293,7 +293,7 @@ def test_a_prompt_that_another_source_tests_leaks_too(files, tmp_path):
 
 def test_a_source_that_keeps_nothing_is_an_error(files, tmp_path):
     write_texts(Path(files.data.folder) / "test.json", [("p", "a", "a", 1, 0)])
-    with pytest.raises(SourceError, match=r"source 'mine': field 'test': .*identical"):
+    with pytest.raises(InputError, match=r"source 'mine': field 'test': .*identical"):
         ingest.ingest(files, Paths("own", tmp_path))
 
 
@@ -309,5 +309,5 @@ def test_a_source_too_small_for_its_splits_is_told_how_many_pairs_it_needs(files
     write_texts(Path(files.data.folder) / "few.json", [(f"question {n}", "x", "y", 1, 0) for n in range(4)])
     for test_pairs, needed in ((None, "at least 20 pairs, of which 5%"), (3, "at least 5 pairs, of which 20%")):
         few = with_sources(files, {"few": own_source(train="few.json")}, test_pairs=test_pairs)
-        with pytest.raises(SourceError, match=rf"source 'few': field 'test': found {{'left': 4, .*{needed}"):
+        with pytest.raises(InputError, match=rf"source 'few': field 'test': found {{'left': 4, .*{needed}"):
             ingest.ingest(few, Paths("own", tmp_path))

@@ -13,7 +13,7 @@ from more_repro.data.reading.read_source import read_split
 from more_repro.data.sources import READERS, find_reader
 from more_repro.data.sources.pair_collector import EXAMPLE_CHARACTERS, MOST_EXAMPLES, Rows
 from more_repro.data.sources.reader import How
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.params import Source
 from more_repro.records import Message
 from more_repro.world.oracle import SOURCES
@@ -85,7 +85,7 @@ def test_two_texts_make_one_pair():
     ],
 )
 def test_broken_text_score_rows_name_the_field(row, field):
-    with pytest.raises(SourceError, match=rf"row 9: field '{field}'"):
+    with pytest.raises(InputError, match=rf"row 9: field '{field}'"):
         read("text_score", row, where="row 9")
 
 
@@ -95,12 +95,12 @@ def test_domain_specific_sets_its_domain_against_each_other_one():
     assert sides(rows) == [("A", "B"), ("A", "N")]
     assert rows.dropped == {"identical": 1, "empty": 1}
     assert len({pair.prompt_id for pair in rows.pairs}) == 1
-    with pytest.raises(SourceError, match="domain 'law'"):
+    with pytest.raises(InputError, match="domain 'law'"):
         read("domain_specific", row, subset="law")
 
 
 def test_domain_specific_needs_a_domain():
-    with pytest.raises(SourceError, match="subset"):
+    with pytest.raises(InputError, match="subset"):
         read("domain_specific")
 
 
@@ -114,7 +114,7 @@ def test_hh_reads_local_gzip_lines(tmp_path):
 
 def test_a_missing_hh_field_names_file_and_line(tmp_path):
     (tmp_path / "hh.jsonl").write_text(json.dumps({"chosen": dialogue("q", "a")}) + "\n")
-    with pytest.raises(SourceError, match=r"hh\.jsonl:1: field 'rejected': .*missing"):
+    with pytest.raises(InputError, match=r"hh\.jsonl:1: field 'rejected': .*missing"):
         read_split("s", a_source("hh", train="hh.jsonl"), some_data(tmp_path), "train")
 
 
@@ -125,7 +125,7 @@ def test_webgpt_takes_the_higher_score():
     assert sides(rows) == [("b", "a"), ("a", "b")]
     assert rows.dropped == {"tie": 1}
     assert rows.pairs[0].prompt == (Message("user", "why?"),)
-    with pytest.raises(SourceError, match=r"row 4: field 'score_1'"):
+    with pytest.raises(InputError, match=r"row 4: field 'score_1'"):
         read("webgpt", row | {"score_0": 0.0, "score_1": None}, where="row 4")
 
 
@@ -144,7 +144,7 @@ def test_summarize_takes_the_chosen_summary():
     whole = read("summarize", {"info": post, "summaries": summaries, "choice": 1.0})
     assert sides(whole) == [("b", "a")], "a whole number as pandas writes it"
     for bad in (2, 0.5, True, None, "1", [1]):
-        with pytest.raises(SourceError, match="field 'choice'"):
+        with pytest.raises(InputError, match="field 'choice'"):
             read("summarize", {"info": post, "summaries": summaries, "choice": bad})
 
 
@@ -223,18 +223,18 @@ def test_oasst_threads_are_held_to_the_same_rules_as_replies(fault, reason, rank
 
 @pytest.mark.parametrize(("field", "value"), [("role", ["assistant"]), ("parent_id", ["q"]), ("parent_id", 3)])
 def test_oasst_fields_of_another_type_are_errors(field, value):
-    with pytest.raises(SourceError, match=f"row 1: field '{field}'"):
+    with pytest.raises(InputError, match=f"row 1: field '{field}'"):
         read("oasst1", message("a", "q", "assistant", 0) | {field: value})
 
 
 def test_oasst_refuses_circles_and_messages_that_come_twice():
     replies = [message("a", "zz", "assistant", 0), message("b", "zz", "assistant", 1)]
-    with pytest.raises(SourceError, match="without a circle"):
+    with pytest.raises(InputError, match="without a circle"):
         read("oasst1", *replies, message("zz", "a", "prompter"))
-    with pytest.raises(SourceError, match="row 2: field 'message_id': found 'a', expected each message once"):
+    with pytest.raises(InputError, match="row 2: field 'message_id': found 'a', expected each message once"):
         read("oasst1", replies[0], replies[0])
     for rank in (True, 0.5, float("inf"), "1"):
-        with pytest.raises(SourceError, match="field 'rank'"):
+        with pytest.raises(InputError, match="field 'rank'"):
             read("oasst1", message("a", "zz", "assistant", rank))
 
 
@@ -300,7 +300,7 @@ def test_trl_rows_without_a_preference_are_counted(row, reason):
     ],
 )
 def test_broken_trl_rows_are_errors(row):
-    with pytest.raises(SourceError, match="row 1"):
+    with pytest.raises(InputError, match="row 1"):
         read("trl", row)
 
 
@@ -345,9 +345,9 @@ def test_the_embedded_world_gives_each_split_its_own_stream():
     assert parts["train"].pairs == embedded.read("helpful", source, data, "train").pairs
     renamed = embedded.read("mine", a_source("embedded", subset="helpful"), data, "train")
     assert {pair.source for pair in renamed.pairs} == {"mine"}
-    with pytest.raises(SourceError, match=", ".join(SOURCES)):
+    with pytest.raises(InputError, match=", ".join(SOURCES)):
         embedded.read("mine", source, data, "train")
-    with pytest.raises(SourceError, match="train_pairs"):
+    with pytest.raises(InputError, match="train_pairs"):
         embedded.read("helpful", source, some_data(train_pairs=None), "train")
 
 

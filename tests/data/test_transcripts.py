@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from more_repro.data.sources.pair_collector import Rows
 from more_repro.data.sources.transcripts import add_transcripts, looks_like_transcript, parse_transcript
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.records import Message
 from more_repro.rendering import render_text
 
@@ -51,7 +51,7 @@ def test_odd_transcripts(text, messages):
 
 def test_text_without_turns_is_an_error_that_says_where():
     assert not looks_like_transcript("What is\n\nHuman: this")
-    with pytest.raises(SourceError, match=r"a\.json row 3: field 'transcript': found 'What is"):
+    with pytest.raises(InputError, match=r"a\.json row 3: field 'transcript': found 'What is"):
         parse_transcript("What is\n\nHuman: this", "a.json row 3")
 
 

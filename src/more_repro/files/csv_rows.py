@@ -4,12 +4,13 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from more_repro.data.sources import columns_of_json
 from more_repro.files.json_rows import StrictJson, is_utf8, stray_bytes
-from more_repro.files.rows import Row, SourceError
+from more_repro.files.rows import InputError, Row
+
+JsonColumns = Callable[[Collection[str]], Collection[str]]  # names of a header -> those whose cells hold JSON
 
 _MESSAGES = frozenset({"prompt", "chosen", "rejected"})  # text, or messages as a JSON list
 _MESSAGES_START = re.compile(r"\s*\[\s*\{")
@@ -17,7 +18,12 @@ _OTHER_DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 _WORDS: dict[str, bool | None] = {"": None, "True": True, "False": False}  # as pandas writes them
 
 
-def read_csv(data: bytes, path: str) -> Iterator[Row]:
+def no_columns(header: Collection[str]) -> Collection[str]:
+    """Of a format whose cells all hold text."""
+    return ()
+
+
+def read_csv(data: bytes, path: str, json_columns: JsonColumns = no_columns) -> Iterator[Row]:
     """A row of named cells for each line after the header that is not blank. Broken quotes stop the reading."""
     has_strays = not is_utf8(data)
     csv.field_size_limit(max(csv.field_size_limit(), len(data)))  # the default refuses long transcripts
@@ -28,7 +34,7 @@ def read_csv(data: bytes, path: str) -> Iterator[Row]:
     try:
         header = next((cells for cells in lines if not _is_blank(cells)), [])
         _check_header(header, f"{path}:{max(1, lines.line_num)}")
-        columns = columns_of_json(header)
+        columns = json_columns(header)
         first = lines.line_num + 1
         for cells in lines:
             where, first = f"{path}:{first}", lines.line_num + 1
@@ -37,22 +43,20 @@ def read_csv(data: bytes, path: str) -> Iterator[Row]:
             stray = stray_bytes("".join(cells)) if has_strays else None
             yield (
                 where,
-                SourceError(where, "bytes", stray, "UTF-8 text")
+                InputError(where, "bytes", stray, "UTF-8 text")
                 if stray
                 else _row(header, cells, columns, strict, where),
             )
     except csv.Error as error:
         expected = f"cells with closed quotes; this row was read on to line {lines.line_num}"
-        raise SourceError(f"{path}:{first}", "CSV", str(error), expected) from None
+        raise InputError(f"{path}:{first}", "CSV", str(error), expected) from None
 
 
 def check_delimiter(line: str, where: str) -> None:
-    """Raises SourceError where a line is a header, but with another delimiter than commas."""
+    """Raises InputError where a line is a header, but with another delimiter than commas."""
     for delimiter, name in _OTHER_DELIMITERS.items():
         if looks_like_header(line, delimiter):
-            raise SourceError(
-                where, "header", line, f"names with commas between them, as between all cells; not {name}"
-            )
+            raise InputError(where, "header", line, f"names with commas between them, as between all cells; not {name}")
 
 
 def looks_like_header(line: str, delimiter: str = ",") -> bool:
@@ -66,15 +70,15 @@ def looks_like_header(line: str, delimiter: str = ",") -> bool:
 
 def _check_header(header: list[str], where: str) -> None:
     if stray := stray_bytes("".join(header)):
-        raise SourceError(where, "bytes", stray, "UTF-8 text")
+        raise InputError(where, "bytes", stray, "UTF-8 text")
     if len(header) == 1:
         check_delimiter(header[0], where)
     empty = [number for number, name in enumerate(header, start=1) if not name.strip()]
     if empty:
-        raise SourceError(where, "header", header, f"a name for every column; the name of column {empty[0]} is empty")
+        raise InputError(where, "header", header, f"a name for every column; the name of column {empty[0]} is empty")
     repeated = sorted(name for name, count in Counter(header).items() if count > 1)
     if repeated:
-        raise SourceError(where, "header", repeated, "different names of columns")
+        raise InputError(where, "header", repeated, "different names of columns")
 
 
 def _is_blank(cells: list[str]) -> bool:
@@ -84,15 +88,15 @@ def _is_blank(cells: list[str]) -> bool:
 
 def _row(
     header: list[str], cells: list[str], columns: Collection[str], strict: StrictJson, where: str
-) -> dict[str, Any] | SourceError:
+) -> dict[str, Any] | InputError:
     if len(cells) != len(header):
-        return SourceError(where, "row", f"{len(cells)} cells", f"{len(header)} cells, as in the header")
+        return InputError(where, "row", f"{len(cells)} cells", f"{len(header)} cells, as in the header")
     try:
         return {
             name: _parsed(cell, name, strict, where) if name in columns else _messages(cell, name, strict, where)
             for name, cell in zip(header, cells, strict=True)
         }
-    except SourceError as error:
+    except InputError as error:
         return error
 
 
@@ -101,8 +105,8 @@ def _parsed(cell: str, name: str, strict: StrictJson, where: str) -> Any:
         return _WORDS[cell]
     try:
         return strict.value(cell, where)
-    except SourceError as error:
-        raise SourceError(where, name, cell, f"JSON: {error.expected}") from None
+    except InputError as error:
+        raise InputError(where, name, cell, f"JSON: {error.expected}") from None
 
 
 def _messages(cell: str, name: str, strict: StrictJson, where: str) -> Any:
@@ -112,8 +116,8 @@ def _messages(cell: str, name: str, strict: StrictJson, where: str) -> Any:
         return cell
     try:
         value = strict.value(cell, where)
-    except SourceError as error:
+    except InputError as error:
         if _MESSAGES_START.match(cell):  # such as Python's repr, which pandas writes
-            raise SourceError(where, name, cell, f"messages as JSON; {error.expected}") from None
+            raise InputError(where, name, cell, f"messages as JSON; {error.expected}") from None
         return cell  # a text that begins with a bracket
     return value if isinstance(value, list) and all(isinstance(item, dict) for item in value) else cell

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from more_repro.files.rows import Row, SourceError
+from more_repro.files.rows import InputError, Row
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _CONTENT = 40  # characters shown of what could not be read
@@ -37,7 +37,7 @@ class StrictJson:
         self._nan_of_no_key = False
 
     def value(self, text: str, where: str) -> Any:
-        """The one value that a text holds. Raises SourceError, with the column where the JSON itself is broken."""
+        """The one value that a text holds. Raises InputError, with the column where the JSON itself is broken."""
         try:
             value, end = self.scan(text, _BLANK.match(text).end(), where)  # type: ignore[union-attr]  # matches ""
         except json.JSONDecodeError as error:
@@ -45,29 +45,29 @@ class StrictJson:
         end = _BLANK.match(text, end).end()  # type: ignore[union-attr]
         if end != len(text):
             raise _broken(text, end, f"{where}:{end + 1}", "the end of the line")
-        if isinstance(value, SourceError):
+        if isinstance(value, InputError):
             raise value
         return value
 
     def scan(self, text: str, start: int, where: str) -> tuple[Any, int]:
-        """The value that begins at `start`, or the SourceError of its fault, and where it ends.
+        """The value that begins at `start`, or the InputError of its fault, and where it ends.
 
-        Raises JSONDecodeError where there is no whole value, SourceError where it is nested too deep to read.
+        Raises JSONDecodeError where there is no whole value, InputError where it is nested too deep to read.
         """
         self._fault, self._nan_of_no_key = None, False
         try:
             value, end = self._decoder.raw_decode(text, start)
         except RecursionError:
-            raise SourceError(where, "JSON", text[start : start + _CONTENT], "objects not nested so deep") from None
+            raise InputError(where, "JSON", text[start : start + _CONTENT], "objects not nested so deep") from None
         except json.JSONDecodeError:
             raise
         except ValueError:  # a number of thousands of digits
-            raise SourceError(where, "JSON", text[start : start + _CONTENT], "numbers of fewer digits") from None
+            raise InputError(where, "JSON", text[start : start + _CONTENT], "numbers of fewer digits") from None
         if self._fault is None and (text.find("\\ud", start, end) >= 0 or text.find("\\uD", start, end) >= 0):
             self._fault = _half_character(value)
         if self._has_strays and (stray := _STRAY.search(text, start, end)):
             self._fault = ("bytes", stray_bytes(stray.group()), "UTF-8 text")
-        return (value if self._fault is None else SourceError(where, *self._fault)), end
+        return (value if self._fault is None else InputError(where, *self._fault)), end
 
     def _object(self, items: list[tuple[str, Any]]) -> dict[str, Any]:
         row = dict(items)
@@ -98,7 +98,7 @@ def read_lines(data: bytes, path: str) -> Iterator[Row]:
         where = f"{path}:{number}"
         try:
             yield where, as_object(strict.value(_decoded(line, where), where), where)
-        except SourceError as error:
+        except InputError as error:
             yield where, error
 
 
@@ -126,9 +126,9 @@ def read_list(data: bytes, path: str) -> Iterator[Row]:
         raise _broken(text, rest, _place(text, rest, path, number), "the end of the file")
 
 
-def as_object(value: object, where: str) -> dict[str, Any] | SourceError:
+def as_object(value: object, where: str) -> dict[str, Any] | InputError:
     """A row, or the fault that it is none."""
-    return value if isinstance(value, (dict, SourceError)) else SourceError(where, "row", value, "an object")
+    return value if isinstance(value, (dict, InputError)) else InputError(where, "row", value, "an object")
 
 
 def is_utf8(data: bytes) -> bool:
@@ -150,7 +150,7 @@ def _decoded(line: bytes, where: str) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise SourceError(where, "bytes", line[error.start : error.end], "UTF-8 text") from None
+        raise InputError(where, "bytes", line[error.start : error.end], "UTF-8 text") from None
 
 
 def _holds_nan(value: object) -> bool:
@@ -170,15 +170,18 @@ def _place(text: str, position: int, path: str, row: int) -> str:
     return f"{path}:{line}:{position - text.rfind(chr(10), 0, position)} row {row}"
 
 
-def _broken(text: str, position: int, where: str, expected: str) -> SourceError:
+def _broken(text: str, position: int, where: str, expected: str) -> InputError:
     found = text[position : position + _CONTENT]
     if stray := stray_bytes(found):
-        return SourceError(where, "bytes", stray, "UTF-8 text")
-    return SourceError(where, "JSON", found or "the end", _EXPECTED.get(expected, expected))
+        return InputError(where, "bytes", stray, "UTF-8 text")
+    return InputError(where, "JSON", found or "the end", _EXPECTED.get(expected, expected))
 
 
 def _half_character(value: object) -> tuple[str, object, str] | None:
-    """The fault of half a surrogate pair: valid JSON, and no text."""
+    """The fault of half a surrogate pair: valid JSON, and no text. Its field is the row's key that holds it."""
+    if isinstance(value, dict):
+        faults = ((key, _half_character([key, inner])) for key, inner in value.items())
+        return next(((key, *fault[1:]) for key, fault in faults if fault is not None), None)
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:

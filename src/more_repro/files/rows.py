@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class SourceError(ValueError):
+class InputError(ValueError):
     """Input that no rule covers; the message says where, in which field, what was found and what was expected."""
 
     def __init__(self, where: str, field: str, found: object, expected: str) -> None:
@@ -14,12 +14,12 @@ class SourceError(ValueError):
         super().__init__(f"{where}: field {field!r}: found {shown}, expected {expected}")
         self.where, self.field, self.found, self.expected = where, field, found, expected
 
-    def __reduce__(self) -> tuple[type["SourceError"], tuple[str, str, object, str]]:
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, object, str]]:
         """As a worker process hands it over: an exception is otherwise made again from its message alone."""
-        return SourceError, (self.where, self.field, self.found, self.expected)
+        return InputError, (self.where, self.field, self.found, self.expected)
 
 
-Row = tuple[str, "dict[str, Any] | SourceError"]  # where it stands; the row, or why it cannot be read
+Row = tuple[str, "dict[str, Any] | InputError"]  # where it stands; the row, or why it cannot be read
 
 
 class Hasher(Protocol):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,24 +11,19 @@ from more_repro import tables
 from more_repro.alignment.judges.answers import Answers, gather, so_far
 from more_repro.alignment.judges.errors import JudgeError
 from more_repro.alignment.judges.questions import Question, request_of
+from more_repro.files.local_path import local_path
+from more_repro.files.rows import InputError
+from more_repro.store.atomic import write_text
 
 _FIELDS = ("request", "reply")
 
 
 def replay_path(folder: str | Path, name: str) -> Path:
     """The file of replies. Raises JudgeError where it is not there, or lies outside data.folder."""
-    inside = PurePath(name)
     try:
-        path = Path(folder) / inside
-        stays = path.resolve().is_relative_to(Path(folder).resolve()) and ".." not in inside.parts
-        exists = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, with a NUL, or a link to itself
-        raise JudgeError(f"params judge.replay: {name!r} is no name of a file ({error})") from None
-    if not stays:
-        raise JudgeError(f"params judge.replay: found {name!r}, expected a path inside {folder}")
-    if not exists:
-        raise JudgeError(f"params judge.replay: found {name!r}, expected a file that exists at {path}")
-    return path
+        return local_path(folder, name, "judge.replay")
+    except InputError as error:
+        raise JudgeError(str(error)) from None
 
 
 def read_replies(path: Path) -> dict[str, str]:
@@ -101,9 +96,8 @@ def _text(where: str, row: Any, field: str) -> str:
 
 
 def _write_requests(questions: Sequence[Question], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = (
         json.dumps({"request": request_of(messages), "messages": messages}, ensure_ascii=False)
         for messages in (question.messages() for question in questions)
     )
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")

@@ -47,7 +47,7 @@ def make_policy(params: Params, paths: Paths) -> pd.DataFrame:
     with equal settings, data, base and code is taken from scratch.
     Columns base, instructions, n_rows, n_empty, n_cut (lost their left end), n_steps, first_loss and last_loss (nats
     per response token of the first and last batch, NaN without fine-tuning).
-    Raises InstructionError at a row that breaks the format, FloatingPointError where the loss is not finite.
+    Raises InputError at a row that breaks the format, FloatingPointError where the loss is not finite.
     """
     name, taught = params.align.policy, params.align.instructions
     base = paths.base(name)

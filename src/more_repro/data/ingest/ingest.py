@@ -33,7 +33,7 @@ def ingest(params: Params, paths: Paths) -> dict[str, pd.DataFrame]:
 
     These are `audit`, `audit_sources`, `audit_files`, `audit_examples`, `near_duplicates` and
     `near_duplicate_examples`. Returns them and `examples` (source, prompt, chosen, rejected: the first training pair of
-    each source). Raises SourceError for input that no rule covers, or where a source keeps no pair in a split.
+    each source). Raises InputError for input that no rule covers, or where a source keeps no pair in a split.
     """
     found, files = read_sources(params)
     splits = split_sources(params, found)

@@ -4,7 +4,7 @@ import math
 
 from more_repro.data.ingest import audit
 from more_repro.data.ingest.audit import Part
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.params import Params
 from more_repro.records import SPLITS, Split
 from more_repro.stats.random import stream
@@ -46,12 +46,12 @@ def split_sources(params: Params, found: Splits) -> Splits:
 
 
 def _at_most(source: str, split: Split, part: Part, asked: int | None, share: float) -> int:
-    """Pairs that a new split may take. Raises SourceError where the pairs that are left are too few to give one up."""
+    """Pairs that a new split may take. Raises InputError where the pairs that are left are too few to give one up."""
     pairs, used = len(part.pairs), share if asked is None else _MOST_SHARE
     if 0 < pairs * used < 1:
         counts = {"left": pairs, "read": part.n_read, **part.dropped}
         expected = f"at least {math.ceil(1 / used)} pairs, of which {used:.0%} become the {split} split"
-        raise SourceError(f"source {source!r}", split, counts, expected)
+        raise InputError(f"source {source!r}", split, counts, expected)
     return int(pairs * used) if asked is None else min(asked, int(pairs * used))
 
 
@@ -59,6 +59,6 @@ def _check_not_empty(name: str, parts: Parts) -> None:
     for split in SPLITS:
         if parts[split].pairs.empty:
             counts = {"read": parts[split].n_read, **parts[split].dropped}
-            raise SourceError(
+            raise InputError(
                 f"source {name!r}", split, counts, "at least one pair that is kept; a prompt moves with all its pairs"
             )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from more_repro.data.sources import READERS, find_reader
-from more_repro.files.rows import Row, SourceError
+from more_repro.files.rows import InputError, Row
 
 HEAD = 20  # rows that are looked at
 
@@ -18,23 +18,23 @@ def candidates(row: dict[str, Any]) -> tuple[str, ...]:
 def detect(head: Sequence[Row], where: str) -> str:
     """The reader of the first rows: the one that most of them fit; rows of another format fail later, one by one.
 
-    Raises SourceError that says what every format needs, where a row fits no format or several.
+    Raises InputError that says what every format needs, where a row fits no format or several.
     """
     rows = [(place, row, candidates(row)) for place, row in head if isinstance(row, dict)]
     found = Counter(names for _, _, names in rows)
     if not found:
-        raise next((row for _, row in head if isinstance(row, SourceError)), SourceError(where, "rows", 0, "a row"))
+        raise next((row for _, row in head if isinstance(row, InputError)), InputError(where, "rows", 0, "a row"))
     names = found.most_common(1)[0][0]
     if len(names) != 1:
         place, keys = next((place, list(row)) for place, row, fits in rows if fits == names)
         shown = f"keys {', '.join(keys) or '(none)'}"
         shown += f", which fit {' and '.join(names)}" if names else ""
         needs = "; ".join(f"{name}: {find_reader(name).needs}" for name in READERS)
-        raise SourceError(place, "format", shown, f"rows of one known format. {needs}")
+        raise InputError(place, "format", shown, f"rows of one known format. {needs}")
     return names[0]
 
 
-def mixed(row: Row, reader: str) -> SourceError | None:
+def mixed(row: Row, reader: str) -> InputError | None:
     """The error of a row that lacks the keys of its file's format and has those of another; None for any other row."""
     where, content = row
     if not isinstance(content, dict) or find_reader(reader).keys <= content.keys():
@@ -42,4 +42,4 @@ def mixed(row: Row, reader: str) -> SourceError | None:
     names = candidates(content)
     if not names or reader in names:
         return None
-    return SourceError(where, "format", " or ".join(names), f"{reader}, as the other rows or the params say")
+    return InputError(where, "format", " or ".join(names), f"{reader}, as the other rows or the params say")

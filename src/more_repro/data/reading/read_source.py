@@ -11,7 +11,7 @@ from more_repro.data.reading.loading import raw_rows
 from more_repro.data.sources import find_reader
 from more_repro.data.sources.pair_collector import Rows
 from more_repro.data.sources.reader import How, RowReader
-from more_repro.files.rows import RawRows, Row, SourceError
+from more_repro.files.rows import InputError, RawRows, Row
 from more_repro.params import Data, Source
 from more_repro.records import SPLITS, Split
 
@@ -41,16 +41,16 @@ class Allowance:
     """How many rows of a source may be unreadable, over all its splits, and those that were."""
 
     most: int
-    errors: list[SourceError] = field(default_factory=list)
+    errors: list[InputError] = field(default_factory=list)
 
-    def take(self, error: SourceError, rows: Rows) -> None:
+    def take(self, error: InputError, rows: Rows) -> None:
         """Count an unreadable row. Raises its error if none may be, or one that names the first few."""
         self.errors.append(error)
         if self.most == 0:
             raise error
         if len(self.errors) > self.most:
             first = "; ".join(str(each) for each in self.errors[:_SHOWN])
-            raise SourceError(
+            raise InputError(
                 error.where, "unreadable rows", len(self.errors), f"at most data.unreadable_rows = {self.most}: {first}"
             )
         rows.drop("unreadable", where=str(error))
@@ -59,7 +59,7 @@ class Allowance:
 def read_source(name: str, source: Source, data: Data) -> tuple[dict[Split, Rows], list[FileFacts]]:
     """Every split that a source has: train, test if it is named, and validation where the world makes it.
 
-    Raises SourceError for a file that cannot be read, and for more unreadable rows than data.unreadable_rows.
+    Raises InputError for a file that cannot be read, and for more unreadable rows than data.unreadable_rows.
     """
     if source.reader == "embedded":
         from more_repro.data.sources import embedded  # the one source that is made, not read
@@ -82,7 +82,7 @@ def read_split(
     head = list(islice(raw.rows, format_detection.HEAD))
     if not head:
         where = raw.file if source.location is not None else str(Path(data.folder) / raw.file)
-        raise SourceError(where, "rows", 0, "at least one row")
+        raise InputError(where, "rows", 0, "at least one row")
     chosen = format_detection.detect(head, head[0][0]) if source.reader == "auto" else source.reader
     reader = find_reader(chosen)(rows, How(source.subset, data.ranked))
     n_rows = _feed(reader, chosen, chain(head, raw.rows), allowance or Allowance(data.unreadable_rows))
@@ -94,10 +94,10 @@ def _feed(reader: RowReader, name: str, raw: Iterator[Row], allowance: Allowance
     for where, row in raw:
         n_rows += 1
         try:
-            if isinstance(row, SourceError):
+            if isinstance(row, InputError):
                 raise row
             reader.add(row, where)
-        except SourceError as error:
+        except InputError as error:
             allowance.take(format_detection.mixed((where, row), name) or error, reader.rows)
     reader.finish()
     return n_rows

@@ -4,7 +4,7 @@ from typing import Any
 
 from more_repro.data.sources.pair_collector import Rows, map_field, question, text_field
 from more_repro.data.sources.reader import How, RowReader, span
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 
 
 class Reader(RowReader):
@@ -17,7 +17,7 @@ class Reader(RowReader):
     def __init__(self, rows: Rows, how: How) -> None:
         super().__init__(rows, how)
         if how.subset is None:
-            raise SourceError(f"params sources.{rows.source}", "subset", None, "the name of the preferred domain")
+            raise InputError(f"params sources.{rows.source}", "subset", None, "the name of the preferred domain")
         self._domain, self._numbers = how.subset, set[int]()
 
     def add(self, row: dict[str, Any], where: str) -> None:
@@ -25,7 +25,7 @@ class Reader(RowReader):
         # A domain that a row of a Parquet file lacks is there with nothing in it.
         given = {domain: text for domain, text in map_field(row, "responses", where).items() if text is not None}
         if self._domain not in given or len(given) < 2:
-            raise SourceError(where, "responses", sorted(given), f"domain {self._domain!r} and at least one other")
+            raise InputError(where, "responses", sorted(given), f"domain {self._domain!r} and at least one other")
         texts = {domain: text_field(given, domain, where) for domain in sorted(given)}
         self._numbers.add(len(texts))
         chosen = texts.pop(self._domain)

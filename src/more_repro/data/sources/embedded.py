@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from more_repro.data.sources.pair_collector import Rows
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.params import Data, Source
 from more_repro.records import Split
 from more_repro.stats.random import stream
@@ -15,7 +15,7 @@ def world_source(name: str, source: Source) -> str:
     """The name that the embedded world knows this source by."""
     known = source.subset or name
     if known not in SOURCES:
-        raise SourceError(f"params sources.{name}", "subset", known, f"one of {', '.join(SOURCES)}")
+        raise InputError(f"params sources.{name}", "subset", known, f"one of {', '.join(SOURCES)}")
     return known
 
 
@@ -24,7 +24,7 @@ def read(name: str, source: Source, data: Data, split: Split) -> Rows:
     test_pairs = source.test_pairs or data.test_pairs
     asked = {"train": data.train_pairs, "validation": data.validation_pairs, "test": test_pairs}[split]
     if asked is None:
-        raise SourceError(f"params data.{split}_pairs", f"{split}_pairs", None, "a number: the world has no end")
+        raise InputError(f"params data.{split}_pairs", f"{split}_pairs", None, "a number: the world has no end")
     rng = stream(data.seed, "embedded", name, split)
     pairs = grammar.make_pairs(world_source(name, source), asked, split, data.drift, rng)
     return Rows(name, [replace(pair, source=name) for pair in pairs])

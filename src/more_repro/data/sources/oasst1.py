@@ -6,7 +6,7 @@ from typing import Any
 
 from more_repro.data.sources.pair_collector import Rows, is_blank, list_field, text_field
 from more_repro.data.sources.reader import How, RowReader, SameForm
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.records import Message, Role
 
 _ROLES: dict[str, Role] = {"prompter": "user", "assistant": "assistant"}
@@ -22,7 +22,7 @@ class Reader(RowReader):
 
     Counted, for a reply or a message of its thread: `other_language` (not English), `deleted`, `unreviewed` (not
     accepted in review), `empty`; and `unranked`, `tie`, and `no_prompt` where the thread is not whole.
-    Raises SourceError for a thread that is a circle.
+    Raises InputError for a thread that is a circle.
     """
 
     needs = "message_id, parent_id, role, text and rank (flat messages), or nested replies (trees)"
@@ -46,7 +46,7 @@ class Reader(RowReader):
         found = {}
         for message in flatten(row, where):
             if message["message_id"] in self._messages or message["message_id"] in found:
-                raise SourceError(where, "message_id", message["message_id"], "each message once")
+                raise InputError(where, "message_id", message["message_id"], "each message once")
             found[message["message_id"]] = message
         self._messages |= found
         self._form.form, self._nested = form, self._nested or bool(row.get("replies"))
@@ -91,7 +91,7 @@ class Reader(RowReader):
         current: str | None = message_id
         while current is not None:
             if current in seen:
-                raise SourceError(where, "parent_id", current, "a thread without a circle")
+                raise InputError(where, "parent_id", current, "a thread without a circle")
             if current not in self._messages:
                 return None
             seen.add(current)
@@ -123,10 +123,10 @@ def flatten(row: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
     while stack:
         message, parent = stack.pop()
         if not isinstance(message, dict):
-            raise SourceError(where, "message", message, "an object")
+            raise InputError(where, "message", message, "an object")
         role = message.get("role")
         if not isinstance(role, str) or role not in _ROLES:
-            raise SourceError(where, "role", role, f"one of {', '.join(_ROLES)}")
+            raise InputError(where, "role", role, f"one of {', '.join(_ROLES)}")
         own = text_field(message, "message_id", where)
         yield {
             "message_id": own,
@@ -149,7 +149,7 @@ def _parent_id(message: dict[str, Any], where: str) -> str | None:
     if parent is None or parent != parent:  # a table of numbers has NaN for none
         return None
     if not isinstance(parent, str):
-        raise SourceError(where, "parent_id", parent, "text or null")
+        raise InputError(where, "parent_id", parent, "text or null")
     return parent
 
 
@@ -158,5 +158,5 @@ def _rank(message: dict[str, Any], where: str) -> int | None:
     if rank is None or rank != rank:  # the hub's table has NaN for no rank
         return None
     if isinstance(rank, bool) or not isinstance(rank, (int, float)) or rank in _INFINITE or rank != int(rank):
-        raise SourceError(where, "rank", rank, "a whole number or null")
+        raise InputError(where, "rank", rank, "a whole number or null")
     return int(rank)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Any
 
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.records import Message, PreferencePair
 
 # What a web forum leaves behind in place of a text.
@@ -92,49 +92,49 @@ def question(text: str) -> tuple[Message, ...]:
 
 
 def text_field(row: dict[str, Any], key: str, where: str) -> str:
-    """The text of a field. Raises SourceError if it is missing or not text."""
+    """The text of a field. Raises InputError if it is missing or not text."""
     value = _field(row, key, where, "text")
     if not isinstance(value, str):
-        raise SourceError(where, key, value, "text")
+        raise InputError(where, key, value, "text")
     return value
 
 
 def number_field(row: dict[str, Any], key: str, where: str) -> float:
-    """The finite number of a field. Raises SourceError if it is missing or none."""
+    """The finite number of a field. Raises InputError if it is missing or none."""
     return as_number(_field(row, key, where, "a finite number"), key, where)
 
 
 def margin_field(row: dict[str, Any], where: str) -> float:
-    """The number of the field `margin`, NaN where there is none. Raises SourceError if it is anything else."""
+    """The number of the field `margin`, NaN where there is none. Raises InputError if it is anything else."""
     value = row.get("margin")
     return nan if value is None or value != value else as_number(value, "margin", where)
 
 
 def as_number(value: object, key: str, where: str) -> float:
-    """A finite number as a float. Raises SourceError for anything else, and for an integer that no float can hold."""
+    """A finite number as a float. Raises InputError for anything else, and for an integer that no float can hold."""
     with suppress(OverflowError):  # an integer beyond the floats
         if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
             return float(value)
-    raise SourceError(where, key, value, "a finite number")
+    raise InputError(where, key, value, "a finite number")
 
 
 def map_field(row: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-    """The nested object of a field. Raises SourceError if it is missing or none."""
+    """The nested object of a field. Raises InputError if it is missing or none."""
     value = _field(row, key, where, "an object")
     if not isinstance(value, dict):
-        raise SourceError(where, key, value, "an object")
+        raise InputError(where, key, value, "an object")
     return value
 
 
 def list_field(row: dict[str, Any], key: str, where: str, at_least: int) -> list[Any]:
-    """The list of a field. Raises SourceError if it is missing, none, or shorter than `at_least`."""
+    """The list of a field. Raises InputError if it is missing, none, or shorter than `at_least`."""
     value = _field(row, key, where, "a list")
     if not isinstance(value, list) or len(value) < at_least:
-        raise SourceError(where, key, value, f"a list of at least {at_least}")
+        raise InputError(where, key, value, f"a list of at least {at_least}")
     return value
 
 
 def _field(row: dict[str, Any], key: str, where: str, expected: str) -> object:
     if key not in row:
-        raise SourceError(where, key, sorted(row), f"{expected}; the field is missing")
+        raise InputError(where, key, sorted(row), f"{expected}; the field is missing")
     return row[key]

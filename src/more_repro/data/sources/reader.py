@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from more_repro.data.sources.pair_collector import Rows
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class How:
 
 
 class RowReader:
-    """Adds the comparisons of raw rows to `rows`. A row that raises SourceError has added nothing."""
+    """Adds the comparisons of raw rows to `rows`. A row that raises InputError has added nothing."""
 
     needs: ClassVar[str]  # what a row must hold, for people
     keys: ClassVar[frozenset[str]]  # that every row of the format has
@@ -31,7 +31,7 @@ class RowReader:
         return cls.keys <= row.keys()
 
     def add(self, row: dict[str, Any], where: str) -> None:
-        """Take one raw row. Raises SourceError where it breaks the format."""
+        """Take one raw row. Raises InputError where it breaks the format."""
         raise NotImplementedError
 
     def finish(self) -> None:
@@ -49,9 +49,9 @@ class SameForm:
         self.form = ""
 
     def check(self, form: str, where: str) -> None:
-        """Raises SourceError if an earlier row had another form. The caller sets `form` once the row is read."""
+        """Raises InputError if an earlier row had another form. The caller sets `form` once the row is read."""
         if self.form and form != self.form:
-            raise SourceError(where, "format", form, f"{self.form}, as in the rows before")
+            raise InputError(where, "format", form, f"{self.form}, as in the rows before")
 
 
 def span(least: int, most: int) -> str:

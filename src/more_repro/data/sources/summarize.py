@@ -4,7 +4,7 @@ from typing import Any
 
 from more_repro.data.sources.pair_collector import list_field, map_field, question, text_field
 from more_repro.data.sources.reader import RowReader
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 
 
 class Reader(RowReader):
@@ -18,11 +18,11 @@ class Reader(RowReader):
         summaries = list_field(row, "summaries", where, at_least=2)
         choice = row.get("choice")
         if isinstance(choice, bool) or choice not in (0, 1) or len(summaries) != 2:
-            raise SourceError(where, "choice", choice, "0 or 1, with two summaries")
+            raise InputError(where, "choice", choice, "0 or 1, with two summaries")
         choice = int(choice)  # 1.0 where pandas wrote it
         for summary in summaries:
             if not isinstance(summary, dict):
-                raise SourceError(where, "summaries", summary, "an object")
+                raise InputError(where, "summaries", summary, "an object")
         chosen, rejected = (text_field(summaries[number], "text", where) for number in (choice, 1 - choice))
         self.rows.add(question(post_text(map_field(row, "info", where), where)), chosen, rejected, where)
 
@@ -34,7 +34,7 @@ def post_text(info: dict[str, Any], where: str) -> str:
     """The post with its forum and title, or a news article where there is no post."""
     body = info.get("post") or info.get("article")
     if not isinstance(body, str):
-        raise SourceError(where, "info.post", body, "text, in post or in article")
+        raise InputError(where, "info.post", body, "text, in post or in article")
     lines = [
         f"{label}: {value}"
         for label, value in (("SUBREDDIT", info.get("subreddit")), ("TITLE", info.get("title")), ("POST", body))

@@ -6,7 +6,7 @@ from typing import Any
 from more_repro.data.sources.pair_collector import Rows, as_number, list_field
 from more_repro.data.sources.reader import How, RowReader, span
 from more_repro.data.sources.transcripts import add_dialogues, parse_transcript
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 
 
 class Reader(RowReader):
@@ -27,10 +27,10 @@ class Reader(RowReader):
         texts = list_field(row, "text", where, at_least=2)
         scores = [as_number(value, "score", where) for value in list_field(row, "score", where, at_least=2)]
         if len(texts) != len(scores):
-            raise SourceError(where, "score", scores, f"{len(texts)} numbers, one for each text")
+            raise InputError(where, "score", scores, f"{len(texts)} numbers, one for each text")
         for text in texts:
             if not isinstance(text, str):
-                raise SourceError(where, "text", text, "text")
+                raise InputError(where, "text", text, "text")
         dialogues = [parse_transcript(text, where) for text in texts]
         self._numbers.add(len(texts))
         order = sorted(range(len(texts)), key=lambda number: -scores[number])  # stable: equals stay in their order

@@ -4,7 +4,7 @@ import re
 from math import nan
 
 from more_repro.data.sources.pair_collector import Rows, is_blank, plain_lines
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.records import Message, Role
 
 # The first mark of a text, and the later ones, which need a blank line before them: apart, because a search for a
@@ -25,12 +25,12 @@ def parse_transcript(text: str, where: str) -> tuple[Message, ...]:
     """The messages of a transcript, neighbours of one role merged, blank messages left out but for the last.
 
     Real HH rows hold two assistant turns in a row where a text was cut; merged, both transcripts share their prompt.
-    Raises SourceError if the text does not begin with a turn's mark.
+    Raises InputError if the text does not begin with a turn's mark.
     """
     text = plain_lines(text)
     marks = next(((first, later) for start, later in _MARKS if (first := start.match(text))), None)
     if marks is None:
-        raise SourceError(where, "transcript", text[:60], "'\\n\\nHuman: ..' or '## Human:\\n..' turns")
+        raise InputError(where, "transcript", text[:60], "'\\n\\nHuman: ..' or '## Human:\\n..' turns")
     first, later = marks
     found = [first, *later.finditer(text, first.end())]
     ends = [mark.start() for mark in found[1:]] + [len(text)]

@@ -5,7 +5,7 @@ from typing import Any, get_args
 from more_repro.data.sources.pair_collector import Rows, is_blank, margin_field, plain_lines, question, text_field
 from more_repro.data.sources.reader import How, RowReader, SameForm
 from more_repro.data.sources.transcripts import add_transcripts, looks_like_transcript, parse_transcript
-from more_repro.files.rows import SourceError
+from more_repro.files.rows import InputError
 from more_repro.records import Message, Role
 
 
@@ -104,7 +104,7 @@ def _add_messages(rows: Rows, row: dict[str, Any], where: str) -> None:
     elif len(chosen) > 1 or len(rejected) > 1:
         rows.drop("multi_turn", where=where, texts=(before, *said))
     elif chosen[0].role != "assistant" or rejected[0].role != "assistant":
-        raise SourceError(where, "role", [chosen[0].role, rejected[0].role], "'assistant' as the last role")
+        raise InputError(where, "role", [chosen[0].role, rejected[0].role], "'assistant' as the last role")
     else:
         rows.add(before, chosen[0].content, rejected[0].content, where, margin)
 
@@ -124,13 +124,13 @@ def _common_messages(first: tuple[Message, ...], second: tuple[Message, ...]) ->
 
 def _messages(value: object, key: str, where: str) -> tuple[Message, ...]:
     if not isinstance(value, list):
-        raise SourceError(where, key, value, "a list of messages")
+        raise InputError(where, key, value, "a list of messages")
     messages = []
     for item in value:
         if not isinstance(item, dict):
-            raise SourceError(where, key, item, '{"role", "content"}')
+            raise InputError(where, key, item, '{"role", "content"}')
         role, content = text_field(item, "role", where), text_field(item, "content", where)
         if role not in get_args(Role):
-            raise SourceError(where, f"{key}.role", role, f"one of {', '.join(get_args(Role))}")
+            raise InputError(where, f"{key}.role", role, f"one of {', '.join(get_args(Role))}")
         messages.append(Message(role, plain_lines(content).strip()))  # type: ignore[arg-type]  # just checked
     return tuple(messages)

@@ -4,13 +4,16 @@ DVC takes a file of the same size, date and inode for the same file. This stage 
 runs; where nothing changed it writes the same bytes, and nothing else runs.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
+from more_repro.files.local_path import local_path
+from more_repro.files.rows import InputError
 from more_repro.params import Params
 from more_repro.paths import Paths
+from more_repro.store.atomic import write_text
+from more_repro.store.digests import file_digest
 
 
 def write_inputs(params: Params, paths: Paths) -> dict[str, str]:
@@ -53,39 +56,25 @@ def write_judge(params: Params, paths: Paths) -> dict[str, str]:
     if kind == "chat":
         named |= {"model": os.environ.get(MODEL, "").strip(), "base_url": public_url(os.environ.get(BASE_URL, ""))}
     elif kind == "replay":
-        named["sha256"] = _replay_sha256(params)
+        path = _found(params.data.folder, params.judge.replay, "judge.replay")
+        named["sha256"] = "" if path is None else _sha256(path)
     _write(paths.judge, named)
     return named
 
 
 def _write(path: Path, named: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(named, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(named, indent=1, ensure_ascii=False) + "\n")
 
 
-def _replay_sha256(params: Params) -> str:
-    from more_repro.alignment.judges.errors import JudgeError
-    from more_repro.alignment.judges.replay import replay_path
-
+def _found(folder: str, file: str | None, key: str) -> Path | None:
     try:
-        return _sha256(replay_path(params.data.folder, params.judge.replay or ""))
-    except JudgeError:  # the stage judging says what is wrong
-        return ""
-
-
-def _found(folder: str, file: str, key: str) -> Path | None:
-    from more_repro.files.local_files import local_path  # loads pyarrow, which other studies need not
-    from more_repro.files.rows import SourceError
-
-    try:
-        return local_path(folder, file, *key.rsplit(".", 1))
-    except SourceError:  # who reads it says what is wrong, in a notebook
+        return local_path(folder, file, key)
+    except InputError:  # who reads it says what is wrong, in a notebook
         return None
 
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError:  # gone since, or not ours to read: who reads it says so
         return ""

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from more_repro.files.local_files import local_path, open_file
-from more_repro.files.rows import SourceError
+from more_repro.files.local_files import open_file
+from more_repro.files.local_path import local_path
+from more_repro.files.rows import InputError
 
 
-def rows_of(path):
+def rows_of(path, *json_columns):
     """The rows of a file, the first that cannot be read being raised."""
     rows = []
-    for _, row in open_file(path).rows:
-        if isinstance(row, SourceError):
+    for _, row in open_file(path, json_columns=set(json_columns).intersection).rows:
+        if isinstance(row, InputError):
             raise row
         rows.append(row)
     return rows
@@ -64,10 +65,14 @@ def test_plain_texts_come_back_from_csv(rows, tmp_path_factory):
 def test_cells_of_columns_that_hold_no_text_are_json(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('text,score\n"[""a"", ""b""]","[1, 0.5]"\n')
-    assert rows_of(path) == [{"text": ["a", "b"], "score": [1, 0.5]}]
-    path.write_text("message_id,role,text,rank,deleted\n1,assistant,2,,False\n2,assistant,3,0.0,True\n")
-    rows = rows_of(path)
-    assert [(row["text"], row["rank"], row["deleted"]) for row in rows] == [("2", None, False), ("3", 0, True)]
+    assert rows_of(path, "text", "score") == [{"text": ["a", "b"], "score": [1, 0.5]}]
+    assert rows_of(path, "score", "other") == [{"text": '["a", "b"]', "score": [1, 0.5]}]
+    path.write_text("text,rank,deleted\n2,,False\n3,0.0,True\n")
+    expected = [{"text": "2", "rank": None, "deleted": False}, {"text": "3", "rank": 0, "deleted": True}]
+    assert rows_of(path, "rank", "deleted") == expected
+    path.write_text("text,rank\n2,x\n")
+    with pytest.raises(InputError, match=r"a\.csv:2: field 'rank': found 'x', expected JSON: a value"):
+        rows_of(path, "rank")
     path.write_text("prompt,chosen,rejected\n[1] says,[ok],{}\n")
     assert rows_of(path) == [{"prompt": "[1] says", "chosen": "[ok]", "rejected": "{}"}]
 
@@ -116,7 +121,7 @@ def test_rows_behind_a_broken_one_are_still_read(tmp_path):
 def test_a_file_in_a_subfolder_is_found(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.jsonl").write_text("{}\n")
-    assert local_path(tmp_path, "sub/a.jsonl", "mine", "train") == tmp_path / "sub" / "a.jsonl"
+    assert local_path(tmp_path, "sub/a.jsonl", "sources.mine.train") == tmp_path / "sub" / "a.jsonl"
 
 
 @pytest.mark.parametrize(

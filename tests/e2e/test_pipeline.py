@@ -127,12 +127,24 @@ def test_report_stands_after_kills(workspace: Workspace, uninterrupted: dict[str
         assert len(pd.read_csv(reports / "tables" / f"table{number}.csv")) > 0, number
     for name in ("fig1_left", "fig1_middle", "fig1_right", *(f"fig{n}" for n in range(2, 10))):
         assert (reports / "figures" / f"{name}.svg").stat().st_size > 2000, name
-        assert (reports / "figures" / f"{name}.csv").exists(), name
-    links = re.findall(r'(?:href|src)="([^"#]+)"', (reports / "index.html").read_text())
+        assert (workspace.folder / "data" / "tiny" / "report" / "figures" / f"{name}.csv").exists(), name
+    assert _dead_links(reports) == []
+
+
+def test_the_whole_report_is_laid_out_as_a_site(workspace: Workspace, uninterrupted: dict[str, object]) -> None:
+    command = [sys.executable, "-m", "more_repro.nb", "publish", "--site", "site"]
+    subprocess.run(command, cwd=workspace.folder, env=workspace.env, check=True, capture_output=True)
+    site = workspace.folder / "site"
+    assert _dead_links(site) == []
+    assert (site / "notebooks" / "reward_model_training-nano-more.html").exists()
+    shutil.rmtree(site)
+
+
+def _dead_links(folder: Path) -> list[str]:
+    """Links of a page to files that are not beside it, and to anything outside."""
+    links = re.findall(r'(?:href|src)="([^"#]+)"', (folder / "index.html").read_text())
     assert links
-    for link in links:
-        assert not link.startswith(("http:", "https:", "//")), link
-        assert link.startswith("data:") or (reports / link).exists(), link
+    return [link for link in links if not link.startswith("data:") and not (folder / link).is_file()]
 
 
 def test_second_repro_runs_nothing(workspace: Workspace, uninterrupted: dict[str, object]) -> None:

@@ -60,7 +60,7 @@ def test_every_stage_has_settings(root: Path, name: str) -> None:
                                    "regression"}),
         ("rm.sweep.schemes", ("more",), {"reward_model_training-tiny-multitask", "scoring-tiny"}),
         ("schemes.more_slow.alpha", 0.1, {*(f"reward_model_training-{b}-more_slow" for b in ("tiny", "small")),
-                                          "calibration", "regression"}),
+                                          "scoring", "calibration", "rjs_alignment", "judging", "regression"}),
         ("regimes.balanced.learning_rate", 1.0, {"reward_model_training", "judging", "regression"}),
         ("regimes.balanced.unique_pairs", {}, {"data_mixing", "regression"}),
         ("bases.small.steps", 7, {"base-small", "judging", "regression"}),

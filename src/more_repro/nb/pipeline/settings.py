@@ -28,7 +28,7 @@ READS = {
     "diversity_statistics": "sources data.drift stats",
     "base": "bases.{base} data.seed rm.max_length",
     "reward_model_training": f"sources.* seeds schemes.{{scheme}} {_TRAINING}",
-    "scoring": "sources.* regimes.* schemes.*.trained_on seeds align.sources rm.max_length rm.precision",
+    "scoring": "sources.* regimes.* schemes seeds align.sources rm.max_length rm.precision",
     "calibration": "sources.* regimes.* bases.* schemes align.sources stats report.regime",
     "sampling": (
         "align.policy align.instructions align.sources align.train_prompts align.test_prompts align.samples_per_prompt "
@@ -36,9 +36,9 @@ READS = {
         f"{_DRAWING}"
     ),
     "rjs_alignment": (
-        f"sources.* regimes.* bases.* schemes.*.trained_on seeds align judge.kind stats report.regime {_DRAWING}"
+        f"sources.* regimes.* bases.* schemes seeds align judge.kind stats report.regime {_DRAWING}"
     ),
-    "judging": f"sources.* bases judge stats data.seed data.folder {_TRAINING}",
+    "judging": f"sources.* bases schemes judge stats data.seed data.folder {_TRAINING}",
     "regression": "sources.* regimes bases schemes rm.sweep.counts align.sources stats",
     "report": " ".join(Params.model_fields),
     "publish": "report.folder",

@@ -9,7 +9,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from more_repro.store.atomic import write_text
 from more_repro.store.code_key import import_closure, module_digests
+from more_repro.store.digests import json_digest
 
 PACKAGE = Path("src") / "more_repro"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -48,19 +50,17 @@ def digest(path: Path, package: Path = PACKAGE) -> dict:
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-    whole = hashlib.sha256(json.dumps([cells, modules], sort_keys=True).encode()).hexdigest()
+    whole = json_digest([cells, modules])
     return {"notebook": path.name, "sha256": whole, "cells": cells, "modules": modules}
 
 
 def write_digests(paths: Sequence[Path], out_dir: Path, package: Path = PACKAGE) -> list[Path]:
     """One <notebook>.json for each notebook, written whole or not at all."""
-    out_dir.mkdir(parents=True, exist_ok=True)
     written = []
     for path in paths:
         target = out_dir / f"{path.stem}.json"
-        temporary = target.with_suffix(".tmp")
-        temporary.write_text(json.dumps(digest(path, package), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        written.append(temporary.replace(target))
+        write_text(target, json.dumps(digest(path, package), indent=1, sort_keys=True) + "\n")
+        written.append(target)
     return written
 
 
@@ -98,7 +98,7 @@ def normalise(paths: Sequence[Path], check: bool) -> list[str]:
         if text != path.read_text(encoding="utf-8"):
             findings.append(f"{path}: {'not normalised; `make notebooks` mends it' if check else 'normalised'}")
             if not check:
-                path.write_text(text, encoding="utf-8")
+                write_text(path, text)
         n_cells = sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
         if n_cells != 1:
             findings.append(f"{path}: has {n_cells} cells tagged `parameters`, must have one")

@@ -1,11 +1,12 @@
 """Tables that cross a stage border: each has a schema, checked when it is written and when it is read."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+
+from more_repro.store.atomic import replacing
 
 Kind = Literal["str", "int", "float", "float?", "bool"]  # float? may be NaN: not defined for that row
 Schema = dict[str, Kind]
@@ -166,12 +167,10 @@ def check(table: pd.DataFrame, name: str, where: str = "") -> pd.DataFrame:
 
 def write(table: pd.DataFrame, path: str | Path, name: str) -> Path:
     """Check a table and write it as Parquet, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    check(table, name, str(path)).to_parquet(part, index=False, compression="zstd")
-    part.replace(path)
-    return path
+    checked = check(table, name, str(path))
+    with replacing(path) as part:
+        checked.to_parquet(part, index=False, compression="zstd")
+    return Path(path)
 
 
 def read(path: str | Path, name: str) -> pd.DataFrame:

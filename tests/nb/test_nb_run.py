@@ -44,7 +44,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 def test_outputs_lie_where_paths_say(done: SimpleNamespace) -> None:
     for path in ("notebooks/full-x.ipynb", "html/full-x.html", "runs/full-x.json"):
         assert (done.first.data / path).is_file()
-    assert not list(done.first.data.rglob("*.tmp"))
+    assert not list(done.first.data.rglob("*.part"))
 
 
 def test_two_runs_give_equal_bytes(done: SimpleNamespace) -> None:

@@ -4,13 +4,14 @@ import hashlib
 import json
 from pathlib import Path
 
+from more_repro.store.atomic import write_text
+from more_repro.store.digests import file_digest
+
 
 def write_pointer(out: Path, kind: str, location: str | None, revision: str | None, rendering: str = "plain") -> None:
     """Write out/base.json: a `local` base lies in the folder, a `hub` base at its id and commit."""
     pointer = {"kind": kind, "location": location, "revision": revision, "rendering": rendering}
-    part = out / ".base.json.part"
-    part.write_text(json.dumps(pointer) + "\n", encoding="utf-8")
-    part.replace(out / "base.json")
+    write_text(out / "base.json", json.dumps(pointer) + "\n")
 
 
 def origin(path: Path) -> tuple[str, str | None]:
@@ -33,7 +34,7 @@ def fingerprint(path: Path) -> str:
     folder = Path(pointer["location"] or path)
     if folder.is_dir():
         for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")]):
-            hasher.update(hashlib.sha256(file.read_bytes()).digest())
+            hasher.update(bytes.fromhex(file_digest(file)))
     return hasher.hexdigest()[:16]
 
 

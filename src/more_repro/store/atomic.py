@@ -25,10 +25,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
     part.replace(path)
 
 
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode("utf-8"))
 
 
 def part_of(path: Path) -> Path:

@@ -17,6 +17,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def json_digest(value: object) -> str:
+    """sha256 of a value as JSON; the order of a mapping's keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
 def digest_of(*parts: object) -> str:
-    """24 hex digits of parts that JSON can write."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:24]
+    """24 hex digits of parts that JSON can write: the name of a result that depends on them."""
+    return json_digest(parts)[:24]

@@ -1,13 +1,12 @@
 """What a judge of pairs is asked: one criterion, one conversation, two responses in marked places."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from more_repro.records import Message
+from more_repro.store.digests import json_digest
 
 Criterion = str
 Messages = tuple[Mapping[str, str], ...]  # messages as an endpoint takes them
@@ -48,18 +47,14 @@ class Question:
     def _code(self) -> str:
         """Ends every mark. It is a digest of the texts, so no text can hold the mark that would end it."""
         texts = [*((m.role, m.content) for m in self.prompt), self.first, self.second]
-        return _sha256(texts)[:12]
+        return json_digest(texts)[:12]
 
 
 def request_of(messages: Sequence[Mapping[str, str]]) -> str:
     """Name of a request: sha256 of its messages, criterion and form included; the same for every model."""
-    return _sha256(messages)
+    return json_digest(messages)
 
 
 @cache
 def _text(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-def _sha256(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

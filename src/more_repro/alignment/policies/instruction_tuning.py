@@ -1,7 +1,6 @@
 """The policy of the study: a base as it is, or fine-tuned on instructions as Alpaca was."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,19 @@ import pandas as pd
 
 from more_repro import progress
 from more_repro.alignment.policies import fine_tuning as tuning
-from more_repro.alignment.policies import texts as texts_module
+from more_repro.alignment.policies import texts
 from more_repro.alignment.policies.fine_tuning import FineTuning, fine_tune
 from more_repro.alignment.policies.instruction_data import read_instructions
 from more_repro.alignment.policies.rjs import fine_tuning
-from more_repro.alignment.policies.texts import Text, closure_digest, digest_of, texts_digest, to_examples
+from more_repro.alignment.policies.texts import Text, texts_digest, to_examples
 from more_repro.engine.checkpoint import drop_checkpoints
 from more_repro.lm import base_files, bases
 from more_repro.lm.sequence_classifier import quiet_loading
 from more_repro.params import Params
 from more_repro.paths import Paths
-from more_repro.store.folder import MANIFEST, DamagedFolderError, verify_folder, write_folder
+from more_repro.store.code_key import code_key
+from more_repro.store.digests import digest_of
+from more_repro.store.folder import copy_out, is_whole, write_folder
 from more_repro.workers import run_jobs
 
 _FACTS = "fine_tuning.json"
@@ -62,9 +63,9 @@ def make_policy(params: Params, paths: Paths) -> pd.DataFrame:
     sft = fine_tuning(params, taught.sft)
     key = _digest(base, rows.texts, sft, params.rm.max_length)
     job = InstructionJob(name, base, rows.texts, sft, params.rm.max_length, paths.scratch / "policy" / key)
-    if not _is_whole(job.kept):
+    if not is_whole(job.kept, job.kept.name):
         run_jobs(tune_policy, [job], "fine-tune on instructions", ("torch", "transformers", __name__))
-    _publish(job.kept, paths.policy)
+    copy_out(job.kept, paths.policy, leave_out=(_FACTS,))
     facts = json.loads((job.kept / _FACTS).read_text(encoding="utf-8"))
     source = f"{taught.location or params.data.folder}/{taught.train}"
     return pd.DataFrame(
@@ -101,29 +102,10 @@ def tune_policy(job: InstructionJob) -> None:
     drop_checkpoints(checkpoints)
 
 
-def _digest(base: Path, texts: tuple[Text, ...], sft: FineTuning, max_length: int) -> str:
+def _digest(base: Path, taught: tuple[Text, ...], sft: FineTuning, max_length: int) -> str:
     """Not the whole closure of this module: a policy of days must not be made again for an edit of sampling."""
-    code = closure_digest(tuning.__file__, texts_module.__file__)
-    return digest_of(base_files.fingerprint(base), texts_digest(texts), sft.facts(), max_length, code)
-
-
-def _is_whole(kept: Path) -> bool:
-    if not kept.is_dir():
-        return False
-    try:
-        return verify_folder(kept) == kept.name
-    except DamagedFolderError as error:
-        progress.say(f"{kept}: damaged ({error}); it is made again")
-        return False
-
-
-def _publish(kept: Path, out: Path) -> None:
-    """Copy a finished policy to its place: DVC may make what it takes into its cache read-only."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(kept, part, ignore=shutil.ignore_patterns(_FACTS, MANIFEST))
-    shutil.rmtree(out, ignore_errors=True)
-    part.rename(out)
+    code = code_key(tuning.__name__, texts.__name__)
+    return digest_of(base_files.fingerprint(base), texts_digest(taught), sft.facts(), max_length, code)
 
 
 def _fresh(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """One aligned policy: fine-tune the base on the picked responses, answer the test prompts, read the test texts."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,12 +8,15 @@ import numpy as np
 import torch
 
 from more_repro.alignment.policies.fine_tuning import FineTuning, fine_tune
-from more_repro.alignment.policies.texts import Text, closure_digest, digest_of, texts_digest, to_examples
+from more_repro.alignment.policies.texts import Text, texts_digest, to_examples
 from more_repro.alignment.sampling.prompts_and_samples import prompt_room
 from more_repro.engine.checkpoint import drop_checkpoints
 from more_repro.lm import base_files, bases, causal, generation
 from more_repro.lm.device import pick_device
 from more_repro.records import prompt_from_json
+from more_repro.store.atomic import write_text
+from more_repro.store.code_key import code_key
+from more_repro.store.digests import digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def read_result(path: Path) -> PolicyResult:
 def exam_digest(exam: Exam) -> str:
     """Changes with the exam, the base's weights, the code of this module and what it imports, and the libraries."""
     settings = {**asdict(exam), "base": base_files.fingerprint(Path(exam.base)), "sft": exam.sft.facts()}
-    return digest_of(settings, closure_digest(__file__))
+    return digest_of(settings, code_key(__name__))
 
 
 def picks_digest(exam: str, picks: tuple[Text, ...]) -> str:
@@ -114,7 +116,4 @@ def _write(path: Path, result: PolicyResult) -> None:
         "n_tokens": result.n_tokens.tolist(),
         "long": result.long.tolist(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(raw, ensure_ascii=False))

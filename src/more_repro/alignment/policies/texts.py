@@ -1,17 +1,14 @@
-"""Texts that policies are tuned on or measured with, as tokens; and names for what depends on them."""
+"""Texts that policies are tuned on or measured with, as tokens; and a name for what depends on them."""
 
-import hashlib
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
 from more_repro.lm.encoding import Example, encode_examples, response_end
 from more_repro.records import prompt_from_json
-from more_repro.store.code_key import code_digest, import_closure
+from more_repro.store.digests import digest_of
 
 _WHOLE = sys.maxsize  # tokens of a text that is not cut
 
@@ -28,17 +25,6 @@ class Text:
 def texts_digest(texts: Iterable[Text]) -> str:
     """24 hex digits that change with the texts and their order."""
     return digest_of([asdict(text) for text in texts])
-
-
-def closure_digest(*modules: str | None) -> str:
-    """Changes with what modules of this package (each its __file__) do, or any that they import."""
-    root = Path(__file__).resolve().parents[2]
-    return code_digest(frozenset().union(*(import_closure(Path(str(one)).resolve(), root) for one in modules)))
-
-
-def digest_of(*parts: object) -> str:
-    """24 hex digits of parts that JSON can write."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:24]
 
 
 def to_examples(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Text], max_length: int = _WHOLE) -> list[Example]:

@@ -1,6 +1,5 @@
 """Checkpoints of transformers' Trainer: sealed with digests when they are whole, verified before use, two kept."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -10,8 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from more_repro import progress
 from more_repro.engine.checkpoint import KEPT, drop_checkpoints
-from more_repro.store.digests import file_digest
-from more_repro.store.folder import MANIFEST, DamagedFolderError, verify_folder
+from more_repro.store.folder import DamagedFolderError, seal, verify_folder
 
 _QUIET_S = 20.0  # a training shorter than this reports by its stage's line alone
 
@@ -27,12 +25,7 @@ class SealCheckpoints(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
         folder = Path(str(args.output_dir))
-        path = folder / f"checkpoint-{state.global_step}"
-        (path / MANIFEST).unlink(missing_ok=True)
-        files = {file.name: file_digest(file) for file in sorted(path.iterdir())}
-        part = path / f".{MANIFEST}.part"
-        part.write_text(json.dumps({"fingerprint": self.fingerprint, "files": files}, indent=1), encoding="utf-8")
-        part.replace(path / MANIFEST)
+        seal(folder / f"checkpoint-{state.global_step}", self.fingerprint)
         for old in _checkpoints(folder)[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 

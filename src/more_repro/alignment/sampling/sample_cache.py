@@ -1,8 +1,6 @@
 """Samples of a policy in batches that survive a kill: each is written when it is done, and never drawn again."""
 
-import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -17,7 +15,9 @@ from more_repro.lm import base_files, bases, generation, vllm_generation
 from more_repro.lm.device import dtype_of, pick_device
 from more_repro.progress import Progress, say
 from more_repro.records import Message, prompt_from_json
-from more_repro.store.code_key import code_digest, import_closure
+from more_repro.store.atomic import write_text
+from more_repro.store.code_key import code_key
+from more_repro.store.digests import digest_of
 
 Sampler = Literal["transformers", "vllm"]
 _Draw = Callable[[list[tuple[Message, ...]]], list[list[generation.Generated]]]
@@ -103,13 +103,10 @@ def _settled(
 
 def _digest(request: SampleRequest, prompts: list[str]) -> str:
     """Changes with the request, the policy's files, the prompts, the code, the libraries and the kind of device."""
-    here = Path(__file__).resolve()
-    facts = [
+    return digest_of(
         {**asdict(request), "policy": base_files.fingerprint(request.policy)}, prompts, torch.__version__,
-        sampler_version(request.sampler), version("tokenizers"), pick_device().type,
-        code_digest(import_closure(here, here.parents[2])),
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:24]
+        sampler_version(request.sampler), version("tokenizers"), pick_device().type, code_key(__name__),
+    )  # fmt: skip
 
 
 def _file(folder: Path, number: int) -> Path:
@@ -128,8 +125,5 @@ def _read(path: Path, n_prompts: int, n: int) -> list[list[generation.Generated]
 
 
 def _write(path: Path, drawn: list[list[generation.Generated]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     rows = [[[one.text, one.n_tokens, one.finished] for one in row] for row in drawn]
-    part.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(rows, ensure_ascii=False))

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from more_repro.data.diversity import keyed_random
 from more_repro.data.diversity.keyed_random import Keys
-from more_repro.stats.clustered import clustered_share
+from more_repro.stats.clustered import clustered_share, n_clusters
 from more_repro.stats.intervals import Codes, Floats
 from more_repro.tables import SCHEMAS
 
@@ -94,7 +94,7 @@ def transfer(
         for tested_on, features in test.items():
             hits, clusters = right(model.margins(features)), prompts[tested_on]
             share = clustered_share(hits, clusters, confidence)
-            rows.append((trained_on, tested_on, *share.values(), len(hits), len(np.unique(clusters))))
+            rows.append((trained_on, tested_on, *share.values(), len(hits), n_clusters(clusters)))
     return pd.DataFrame(rows, columns=list(SCHEMAS["transfer"]))
 
 

@@ -15,7 +15,7 @@ from more_repro.data.diversity import linear_bradley_terry
 from more_repro.data.diversity.keyed_random import Flags
 from more_repro.data.diversity.linear_bradley_terry import LinearModel
 from more_repro.data.diversity.overlap import Line
-from more_repro.stats.clustered import clustered_share, normal_interval, share_interval, variance_of_mean
+from more_repro.stats.clustered import clustered_share, n_clusters, normal_interval, share_interval, variance_of_mean
 from more_repro.stats.intervals import NAN, Codes, Floats, Interval
 
 # A cosine is divided by its ceiling only where both ceilings are surely above this: below, the quotient is noise.
@@ -100,7 +100,7 @@ def conflict(
         return Interval(NAN), 0
     share = float(hits.sum() / weights.sum())
     residuals = (hits - share * weights) / weights.mean()
-    clusters = len(np.unique(prompts[weights > 0]))
+    clusters = n_clusters(prompts[weights > 0])
     return share_interval(share, variance_of_mean(residuals, prompts) + noise, n, clusters, confidence), n
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from more_repro.evaluation.regression.fixed_effects import Within, full_rank, undetermined
+from more_repro.evaluation.regression.fixed_effects import Within, full_rank, undetermined, unexplained
 from more_repro.stats.intervals import NAN, Interval, Vector, t_interval
 
 
@@ -43,9 +43,7 @@ def _without(data: Within, noise: Vector, term: int, row: int) -> float:
 def _slope(data: Within, noise: Vector, term: int) -> tuple[float, float]:
     """Corrected slope and reliability of the term; the slope is NaN where the reliability is not positive."""
     others = np.delete(data.x, term, axis=1)
-    own = data.x[:, term]
-    if others.shape[1]:
-        own = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+    own = unexplained(data.x[:, term], others)
     size = float(own @ own)
     # A group mean takes 1 / n_g of a row's noise with it, a control its leverage.
     held = 1 / np.bincount(data.groups)[data.groups]

@@ -130,8 +130,15 @@ def vif(data: Within, term: int) -> float:
     own, others = data.x[:, term], np.delete(data.x, term, axis=1)
     if not others.shape[1]:
         return 1.0
-    left = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+    left = unexplained(own, others)
     return float(own @ own / (left @ left)) if left @ left > 0 else float("inf")
+
+
+def unexplained(values: Vector, others: Matrix) -> Vector:
+    """Values (n,) less their least-squares fit on others (n, q), all of them demeaned (Frisch-Waugh)."""
+    if not others.shape[1]:
+        return values
+    return np.asarray(values - others @ np.linalg.lstsq(others, values, rcond=None)[0], dtype=np.float64)
 
 
 def leverages(data: Within) -> Vector:

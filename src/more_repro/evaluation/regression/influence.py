@@ -47,10 +47,7 @@ def influence_table(design: pd.DataFrame, data: str, stats: Stats) -> pd.DataFra
 def partial(data: fixed_effects.Within, term: int) -> tuple[Vector, Vector]:
     """The term and the outcome without what groups and the other terms explain, (n,) each (Frisch-Waugh)."""
     others = np.delete(data.x, term, axis=1)
-    own, y = data.x[:, term], data.y
-    if others.shape[1]:
-        own, y = (v - others @ np.linalg.lstsq(others, v, rcond=None)[0] for v in (own, y))
-    return own, y
+    return fixed_effects.unexplained(data.x[:, term], others), fixed_effects.unexplained(data.y, others)
 
 
 def _cooks(data: fixed_effects.Within) -> Vector:

@@ -1,6 +1,5 @@
 """Notebooks as source: their code, and a digest of what it does."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from nbformat import NotebookNode
 
 from more_repro.store.atomic import write_text
 from more_repro.store.code_key import import_closure, module_digests
+from more_repro.store.digests import json_digest
 
 PACKAGE = Path("src") / "more_repro"
 
@@ -46,7 +46,7 @@ def digest(path: Path, package: Path = PACKAGE) -> dict:
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-    whole = hashlib.sha256(json.dumps([cells, modules], sort_keys=True).encode()).hexdigest()
+    whole = json_digest([cells, modules])
     return {"notebook": path.name, "sha256": whole, "cells": cells, "modules": modules}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from more_repro.params import Params
 from more_repro.paths import Paths, stage_names
+from more_repro.store.atomic import write_text
 
 MARK = "Written after folders were pruned. Stages that read whole folders wait for it; its text never changes.\n"
 
@@ -21,8 +22,7 @@ def prune(params: Params, paths: Paths) -> list[Path]:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    paths.pruned.parent.mkdir(parents=True, exist_ok=True)
-    paths.pruned.write_text(MARK, encoding="utf-8")
+    write_text(paths.pruned, MARK)
     return dead
 
 

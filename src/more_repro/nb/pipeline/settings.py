@@ -35,9 +35,7 @@ READS = {
         "align.temperature align.max_new_tokens align.sampler align.best_of.prompts align.best_of.samples data.folder "
         f"{_DRAWING}"
     ),
-    "rjs_alignment": (
-        f"sources.* regimes.* bases.* schemes seeds align judge.kind stats report.regime {_DRAWING}"
-    ),
+    "rjs_alignment": (f"sources.* regimes.* bases.* schemes seeds align judge.kind stats report.regime {_DRAWING}"),
     "judging": f"sources.* bases schemes judge stats data.seed data.folder {_TRAINING}",
     "regression": "sources.* regimes bases schemes rm.sweep.counts align.sources stats",
     "report": " ".join(Params.model_fields),

@@ -6,11 +6,11 @@ A user's `python3` kernelspec, IPython start-up files and matplotlibrc would oth
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from more_repro.params import Params
+from more_repro.store.atomic import write_text
 
 KERNEL_NAME = "python3"
 HOME = Path(".scratch") / ".jupyter"
@@ -29,8 +29,9 @@ def prepare(root: Path) -> dict[str, str]:
     }
     for folder in ("config", "runtime", "ipython"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    _write(home / "kernels" / KERNEL_NAME / "kernel.json", json.dumps(spec, indent=1))
-    _write(home / "matplotlibrc", "")
+    # Stages of a pool write the same files at the same time.
+    write_text(home / "kernels" / KERNEL_NAME / "kernel.json", json.dumps(spec, indent=1))
+    write_text(home / "matplotlibrc", "")
     return {
         "JUPYTER_PATH": str(home),
         "JUPYTER_DATA_DIR": str(home),
@@ -65,11 +66,3 @@ def environment(params: Params) -> dict[str, str]:
 def apply(variables: Mapping[str, str]) -> None:
     """Set variables of this process, from which the kernel and its workers inherit them."""
     os.environ.update(variables)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: stages of a pool write the same file at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(text)
-    os.replace(file.name, path)

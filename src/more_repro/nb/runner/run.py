@@ -1,10 +1,8 @@
 """Runs one notebook as one stage: `python -m more_repro.nb run notebooks/X.ipynb --stage NAME -p base=tiny`."""
 
 import datetime
-import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import re
 import signal
@@ -27,6 +25,8 @@ from more_repro.nb.runner.parameters import checked_parameters, parse_assignment
 from more_repro.nb.runner.strip_outputs import scrub, text_of
 from more_repro.params import Params, load_params
 from more_repro.paths import Paths
+from more_repro.store.atomic import write_text
+from more_repro.store.digests import json_digest
 from more_repro.workers import die_with_parent
 
 _STAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_@.-]*$")
@@ -59,8 +59,6 @@ def run_stage(
 
 def _run(path: Path, stage: str, parameters: Mapping[str, Any], params: Params, write_facts: bool) -> int:
     paths = Paths(params.profile)
-    for target in (paths.notebook(stage), paths.html(stage), paths.run(stage)):
-        target.parent.mkdir(parents=True, exist_ok=True)
     facts = {"Notebook": path.as_posix(), "Profile": params.profile, "Params": params_digest(params)}
     facts |= {"Parameters": ", ".join(f"{k} = {v}" for k, v in parameters.items())} if parameters else {}
     started, began = datetime.datetime.now(datetime.UTC), time.monotonic()
@@ -79,24 +77,17 @@ def _run(path: Path, stage: str, parameters: Mapping[str, Any], params: Params, 
     html, warnings = render(clean, stage=stage, facts=facts)
     for line in warnings:
         warn(f"[{stage}] warning: {line}")
-    write_whole(paths.notebook(stage), text_of(clean))
-    write_whole(paths.html(stage), html)
+    write_text(paths.notebook(stage), text_of(clean))
+    write_text(paths.html(stage), html)
     if write_facts:
-        write_whole(paths.run(stage), json.dumps(_facts_of_run(stage, started, wall_s, memory), indent=1) + "\n")
+        write_text(paths.run(stage), json.dumps(_facts_of_run(stage, started, wall_s, memory), indent=1) + "\n")
     warn(f"[{stage}] done in {clock(wall_s)}, peak {memory.peak_rss_mib:,.0f} MiB")
     return 0
 
 
 def params_digest(params: Params) -> str:
     """Twelve hex digits that tell two params.yaml apart by what they say, not by comments or layout."""
-    return hashlib.sha256(json.dumps(params.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    return json_digest(params.model_dump(mode="json"))[:12]
 
 
 def _facts_of_run(stage: str, started: datetime.datetime, wall_s: float, memory: PeakMemory) -> dict[str, Any]:
@@ -118,11 +109,10 @@ def _report_failure(error: Exception, execution: Execution, path: Path, stage: s
     said = explain(error, execution.notebook, execution.cell_index, path)
     if execution.notebook is not None:
         folder = Path(".scratch") / "failed"
-        folder.mkdir(parents=True, exist_ok=True)
         partial = scrub(execution.notebook)
         html, _ = render(partial, stage=f"{stage} (failed)", facts=facts)
-        write_whole(folder / f"{stage}.ipynb", text_of(partial))
-        write_whole(folder / f"{stage}.html", html)
+        write_text(folder / f"{stage}.ipynb", text_of(partial))
+        write_text(folder / f"{stage}.html", html)
         said.append(f"as far as it came: {folder / stage}.ipynb, {folder / stage}.html#failed")
     warn(f"\n[{stage}] FAILED")
     for line in said:

@@ -1,6 +1,5 @@
 """Reads every table of a run and writes the report folder: index.html, figures/, tables/, summary.json."""
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
@@ -15,10 +14,12 @@ from more_repro.params import Params
 from more_repro.paths import Paths, stage_names
 from more_repro.report.page import page
 from more_repro.report.page.tables_section import further_tables
-from more_repro.report.page.write import write_figures, write_json, write_table, write_text
+from more_repro.report.page.write import write_figures, write_json, write_table
 from more_repro.report.run_tables import Study, finite
 from more_repro.report.tables import paper
 from more_repro.report.tables.null_columns import with_null
+from more_repro.store.atomic import write_text
+from more_repro.store.digests import json_digest
 
 STAGE_TABLES = {
     "ingest": (
@@ -176,7 +177,7 @@ def summary(study: Study, runs: Sequence[dict[str, Any]], revision: str) -> dict
 
 def params_digest(params: Params) -> str:
     """sha256 of the params, whatever the layout of their file."""
-    return hashlib.sha256(json.dumps(params.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    return json_digest(params.model_dump(mode="json"))
 
 
 def _provenance(params: Params, revision: str) -> list[tuple[str, str]]:

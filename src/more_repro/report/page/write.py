@@ -1,7 +1,6 @@
 """Writes the report's files: whole or not at all, and equal bytes for equal input."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from more_repro.report import style
 from more_repro.report.figures.catalogue import SECTIONS, Entry
 from more_repro.report.html import Picture
 from more_repro.report.run_tables import Study, caption_facts
+from more_repro.store.atomic import write_bytes, write_text
 
 
 def write_figures(study: Study, folder: Path) -> dict[str, Picture]:
@@ -46,14 +46,3 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from more_repro.store.atomic import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,7 @@ class ReplyCache:
 
     def put(self, messages: Sequence[Mapping[str, str]], reply: str) -> None:
         """Keep a reply, whole or not at all."""
-        path = self._path(messages)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-        part.write_text(json.dumps({"reply": reply, "sha256": _sha256(reply)}, ensure_ascii=False), encoding="utf-8")
-        part.replace(path)
+        write_text(self._path(messages), json.dumps({"reply": reply, "sha256": _sha256(reply)}, ensure_ascii=False))
 
     def _path(self, messages: Sequence[Mapping[str, str]]) -> Path:
         sent = json.dumps([self.settings, messages], sort_keys=True, ensure_ascii=False)

@@ -1,11 +1,13 @@
-"""Import closure: which files a piece of code needs."""
+"""Import closure: which files a piece of code needs, and the key of what they do."""
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from more_repro.store.code_key import code_digest, import_closure, is_inert
+from more_repro.store import code_key as module
+from more_repro.store.code_key import code_digest, code_key, import_closure, is_inert, module_file
 
 MODULES = {
     "__init__.py": '"""Package."""\n__version__ = "1"\n',
@@ -95,3 +97,60 @@ def test_digest_does_not_know_where_the_package_lies(package: Path, tmp_path: Pa
     target = tmp_path / "elsewhere" / "pkg"
     target.parent.mkdir()
     assert code_digest(import_closure("import pkg.a", package.rename(target))) == before
+
+
+@pytest.fixture
+def own(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package in place of this one. A key is read once in a process; here it is read afresh."""
+    monkeypatch.setattr(module, "PACKAGE", package)
+    code_key.cache_clear()
+    yield package
+    code_key.cache_clear()
+
+
+def changed_by(package: Path, name: str, *modules: str, without: tuple[str, ...] = ()) -> bool:
+    """Whether another statement in a file changes the key."""
+    code_key.cache_clear()
+    before, text = code_key(*modules, without=without), (package / name).read_text()
+    (package / name).write_text(f"{text}other = 1\n")
+    code_key.cache_clear()
+    after = code_key(*modules, without=without)
+    (package / name).write_text(text)
+    return before != after
+
+
+def test_a_key_changes_with_the_module_and_what_it_imports(own: Path) -> None:
+    for name in ("a.py", "sub/b.py", "sub/c.py", "sub/table.yaml", "alone.py", "__init__.py"):
+        assert changed_by(own, name, "pkg.a"), name
+    for name in ("lazy.py", "named.py", "sub/unused.yaml"):
+        assert not changed_by(own, name, "pkg.a"), name
+    assert code_key("pkg.a") == code_digest(import_closure("import pkg.a", own))
+
+
+def test_the_key_of_several_modules_is_of_them_all_whatever_their_order(own: Path) -> None:
+    assert changed_by(own, "lazy.py", "pkg.sub.c", "pkg.lazy")
+    assert changed_by(own, "sub/table.yaml", "pkg.sub.c", "pkg.lazy")
+    assert code_key("pkg.sub.c", "pkg.lazy") == code_key("pkg.lazy", "pkg.sub.c") != code_key("pkg.lazy")
+
+
+def test_modules_that_are_left_out_are_not_followed_either(own: Path) -> None:
+    without = ("pkg.sub.c", "pkg.alone")
+    for name in ("sub/c.py", "sub/table.yaml", "alone.py"):
+        assert not changed_by(own, name, "pkg.a", without=without), name
+    assert changed_by(own, "sub/b.py", "pkg.a", without=without)
+    # By another way it is still imported.
+    assert changed_by(own, "alone.py", "pkg.a", without=("pkg.sub.c",))
+
+
+def test_a_module_that_the_package_lacks_is_refused(own: Path) -> None:
+    assert module_file("pkg.sub") == own / "sub" / "__init__.py"
+    assert module_file("pkg.sub.c") == own / "sub" / "c.py"
+    with pytest.raises(ValueError, match=r"holds no module pkg\.gone"):
+        code_key("pkg.gone")
+
+
+def test_the_key_of_this_package_is_of_its_source(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    root = module.PACKAGE
+    assert root.name == "more_repro"
+    assert code_key("more_repro.stats.random") == code_digest([root / "stats" / "random.py"])

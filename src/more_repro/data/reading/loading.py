@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from more_repro.data.sources import row_readers
 from more_repro.files import local_files
 from more_repro.files.rows import Hasher, RawRows, Row, SourceError
 from more_repro.params import Data, Source
@@ -33,9 +34,9 @@ def _hub_rows(name: str, source: Source, location: str, split: str, part: str | 
     # Imported here: a study of local files, or of the embedded world, never pays for it.
     import datasets
 
-    # A folder, not a configuration: the pinned revisions hold plain files in one folder per subset. A subset of the
-    # domain_specific format is a domain.
-    folder = None if source.reader == "domain_specific" else source.subset
+    # A folder, not a configuration: the pinned revisions hold plain files in one folder per subset.
+    reader = row_readers().get(source.reader)
+    folder = source.subset if reader is None or reader.subset_is_folder else None
     try:
         builder = datasets.load_dataset_builder(location, data_dir=folder, revision=source.revision)
         builder.download_and_prepare()

@@ -6,7 +6,6 @@ runs; where nothing changed it writes the same bytes, and nothing else runs.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from more_repro.params import Params
@@ -33,7 +32,7 @@ def _local_files(params: Params) -> dict[str, str]:
     """Names of files under data.folder by what names them in the params."""
     files: dict[str, str | None] = {}
     for name, source in params.sources.items():
-        if source.reader != "embedded" and source.location is None:
+        if source.location is None:
             files |= {f"{name}.train": source.train, f"{name}.test": source.test}
     taught = params.align.instructions
     if taught is not None and taught.location is None:
@@ -42,18 +41,14 @@ def _local_files(params: Params) -> dict[str, str]:
 
 
 def write_judge(params: Params, paths: Paths) -> dict[str, str]:
-    """Write and return what names the judge: its kind; of `chat` model and address, of `replay` the file's sha256.
+    """Write and return what names the judge: its kind, and what it is known by, such as model and address of `chat`.
 
     "" stands for what is not set or not there: the stage judging says so. No key, user, password or query is written.
     """
-    from more_repro.alignment.judges.chat.endpoint import BASE_URL, MODEL, public_url
+    from more_repro.alignment.judges.by_kind import find_judge  # loads pandas, which the other commands need not
 
     kind = params.judge.kind
-    named: dict[str, str] = {"kind": kind}
-    if kind == "chat":
-        named |= {"model": os.environ.get(MODEL, "").strip(), "base_url": public_url(os.environ.get(BASE_URL, ""))}
-    elif kind == "replay":
-        named["sha256"] = _replay_sha256(params)
+    named = {"kind": kind} | find_judge(kind).identity(params)
     _write(paths.judge, named)
     return named
 
@@ -61,16 +56,6 @@ def write_judge(params: Params, paths: Paths) -> dict[str, str]:
 def _write(path: Path, named: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(named, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _replay_sha256(params: Params) -> str:
-    from more_repro.alignment.judges.errors import JudgeError
-    from more_repro.alignment.judges.replay import replay_path
-
-    try:
-        return _sha256(replay_path(params.data.folder, params.judge.replay or ""))
-    except JudgeError:  # the stage judging says what is wrong
-        return ""
 
 
 def _found(folder: str, file: str, key: str) -> Path | None:

@@ -54,6 +54,7 @@ STAGE_TABLES = {
         "win_rates",
         "scheme_duels",
         "ranking",
+        "judge",
         "judge_statistics",
         "best_of_n_schemes",
     ),

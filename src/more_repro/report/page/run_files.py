@@ -39,11 +39,9 @@ class RunTables(Mapping[str, pd.DataFrame]):
         places = [self._paths.table(stage, name) for stage in stage_names(self._params)]
         found = [place for place in places if place.exists()]
         if len(found) != 1:
-            where = self._paths.table("*", name)
-            many = ", ".join(place.parent.name for place in found)
-            raise schemas.TableError(
-                f"{where}: {f'written by {many}' if found else 'no such table; `dvc repro` makes it'}"
-            )
+            by = ", ".join(place.parent.name for place in found)
+            what = f"written by {by}; expected one stage" if found else "no such table; `dvc repro` makes it"
+            raise schemas.TableError(f"{self._paths.table('*', name)}: {what}")
         return schemas.read(found[0], name)
 
     def _training_log(self) -> pd.DataFrame:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from more_repro.registry import known_name, registered
 
 # Names become folders, DVC parameter paths and stage keys: no dot, no slash, no shell word.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -17,6 +19,25 @@ Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _registered(folder: str, kind: str, *others: str, variants: bool = False) -> AfterValidator:
+    """A name that has a file in a folder of this package, or is one of the others.
+
+    variants: what follows a colon is for the file to understand.
+    """
+
+    def check(name: str) -> str:
+        known_name(name.partition(":")[0] if variants else name, (*others, *registered(folder)), kind)
+        return name
+
+    return AfterValidator(check)
+
+
+ReaderName = Annotated[str, _registered("data/sources/readers", "reader", "auto")]
+WeightingName = Annotated[str, _registered("engine/weighting", "weighting", variants=True)]
+LossName = Annotated[str, _registered("engine/losses", "loss term")]
+JudgeName = Annotated[str, _registered("alignment/judges/kinds", "judge")]
 
 
 class ParamsError(ValueError):
@@ -28,7 +49,7 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    reader: Literal["embedded", "auto", "text_score", "trl", "domain_specific", "hh", "oasst1", "webgpt", "summarize"]
+    reader: ReaderName  # a file in data/sources/readers; auto: told by the rows
     location: str | None  # hub id, or None for files under data.folder
     revision: str | None  # hub commit; required with a hub id
     subset: str | None  # hub configuration or folder, or the domain of a domain_specific file
@@ -73,17 +94,14 @@ class Base(Section):
 
 
 class Scheme(Section):
-    weighting: Literal[
-        "uniform", "proportional", "random", "fixed", "more", "frank_wolfe", "upgrad", "cagrad", "pcgrad", "nash_mtl"
-    ]
+    weighting: WeightingName  # a file in engine/weighting
     trained_on: Literal["mixture", "each"]
     alpha: Share  # momentum: share of the NEW gradient
     normalization: Literal["none", "l2", "loss", "l2_loss"]
     lambda_scope: Literal["batch", "micro_batch"]  # micro_batch: one pair per source, as the paper's code has it
     weights: dict[Name, Annotated[float, Field(ge=0)]] | None  # of each source, for `fixed`
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
-    center: Annotated[float, Field(ge=0)]  # coefficient of the centred-rewards penalty
-    sum_to_zero: Annotated[float, Field(ge=0)]  # coefficient of the batch sum-to-zero penalty
+    # Coefficients of what is added to Bradley-Terry; each is a file in engine/losses.
+    losses: dict[LossName, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class Sweep(Section):
@@ -173,7 +191,7 @@ class Chat(Section):
 
 
 class Judge(Section):
-    kind: Literal["oracle", "held_out_reward_model", "chat", "replay"]
+    kind: JudgeName  # a file in alignment/judges/kinds
     steps: Positive  # training steps of a held-out reward model
     prompts: Positive | None  # most test prompts that a chat or replay judge is asked about; None = all
     criteria: dict[Name, Literal["helpful", "harmless"]]  # what each source's prompts are judged by; others: helpful

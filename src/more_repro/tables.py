@@ -123,6 +123,8 @@ SCHEMAS: dict[str, Schema] = {
     # policy; empty for judges that give scores
     "verdicts": {**_POLICY, "opponent": "str", "prompt_id": "str", "source": "str", "verdict": "str",
                  "first": "str", "second": "str", "score": "float?", "opponent_score": "float?"},
+    # note: what the report says of who judged
+    "judge": {"kind": "str", "note": "str"},
     "judge_statistics": {"source": "str", "statistic": "str", **_INTERVAL, "n": "int"},
     # request: digest of the messages sent; what makes a run repeatable from a file, without a call
     "judge_replies": {"request": "str", "reply": "str"},

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
-from more_repro.alignment.judges import oracle
+from more_repro.alignment.judges import shared_utility
 from more_repro.alignment.policies import instruction_tuning, rjs
 from more_repro.alignment.sampling import best_of_n, prompts_and_samples
 from more_repro.lm import bases
@@ -48,7 +48,7 @@ def make_inputs(params: Params, paths: Paths) -> None:
 
 
 def noisy_rewards(samples: pd.DataFrame, schemes=("multitask", "more"), seeds=(0, 1)) -> pd.DataFrame:
-    utility = oracle.scores(samples).to_numpy()
+    utility = shared_utility.scores(samples).to_numpy()
     parts = []
     for seed in seeds:
         for number, scheme in enumerate(schemes):

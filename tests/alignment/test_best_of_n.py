@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from more_repro.alignment.judges import oracle
+from more_repro.alignment.judges import shared_utility
 from more_repro.alignment.sampling import best_of_n
 from more_repro.records import MODEL_KEY, Message, RewardModelId, prompt_json
 
@@ -123,7 +123,7 @@ def test_every_reward_model_and_control_has_picks(params):
 
 
 def test_oracle_choice_has_the_highest_utility_of_each_prompt(study):
-    samples = study.samples.assign(utility=oracle.scores(study.samples))
+    samples = study.samples.assign(utility=shared_utility.scores(study.samples))
     picks = best_of_n.oracle_choice(study.samples).merge(samples, on=["prompt_id", "number"])
     assert (picks["utility"] == picks["prompt_id"].map(samples.groupby("prompt_id")["utility"].max())).all()
     assert picks["utility"].mean() > samples["utility"].mean() + 0.3

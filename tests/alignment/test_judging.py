@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 from judged_responses import STATS, scored_of
 
 from more_repro import tables
-from more_repro.alignment.judges import oracle, reward_model
+from more_repro.alignment.judges import shared_utility
+from more_repro.alignment.judges.by_kind import JUDGES, find_judge, make_judge
 from more_repro.alignment.judges.errors import JudgeError
+from more_repro.alignment.judges.judge import JudgeInputs, JudgeOfPairs, ScoringJudge
 from more_repro.alignment.judging.judging import judge
 from more_repro.alignment.judging.match_ups import comparisons
-from more_repro.alignment.judging.scored import TIE_WIDTHS, compare, scored_points, scored_verdicts
+from more_repro.alignment.judging.scored import compare, scored_points, scored_verdicts
 from more_repro.alignment.judging.win_rates import scheme_duels, win_rates
 from more_repro.records import prompt_from_json
 from more_repro.world import oracle as world_oracle
@@ -19,7 +21,11 @@ numbers = st.floats(-10, 10)
 
 
 def verdicts_of(params, table, scores):
-    return scored_verdicts(comparisons(table), scores, TIE_WIDTHS[params.judge.kind](scores))
+    return scored_verdicts(comparisons(table), scores, a_judge(params).tie_width(scores))
+
+
+def a_judge(params):
+    return make_judge(JudgeInputs(params, None, lambda rows: rows))
 
 
 def verdict(params, score, opponent):
@@ -56,11 +62,11 @@ def test_a_reward_models_tie_follows_its_own_spread(params):
         assert mine["verdict"].tolist() == expected
         assert "tie" in expected
     with pytest.raises(ValueError, match="at least two"):
-        reward_model.tie_width(pd.Series([1.0]))
+        a_judge(params).tie_width(pd.Series([1.0]))
 
 
 def test_every_policy_meets_both_opponents_but_not_itself(study):
-    scores = oracle.scores(study.responses)
+    scores = shared_utility.scores(study.responses)
     verdicts = verdicts_of(study.params, study.responses, scores)
     assert tables.check(verdicts, "verdicts").equals(verdicts)
     met = verdicts.groupby("policy")["opponent"].unique().map(set).to_dict()
@@ -79,12 +85,12 @@ def test_every_policy_meets_both_opponents_but_not_itself(study):
 
 def test_oracle_scores_are_the_shared_utility_of_the_text(study):
     table = study.responses.sample(30, random_state=0)
-    scores = oracle.scores(table)
+    scores = shared_utility.scores(table)
     assert scores.index.equals(table.index)
     for index, row in table.iterrows():
         prompt = prompt_from_json(row["prompt"])
         assert scores[index] == world_oracle.shared_utility(prompt, row["response"], row["finished"])
-    unfinished = oracle.scores(table.assign(finished=False))
+    unfinished = shared_utility.scores(table.assign(finished=False))
     assert (unfinished <= scores).all()
     assert (unfinished < scores).any()
 
@@ -157,7 +163,7 @@ def test_without_multitask_there_is_no_duel(params):
 
 def test_the_study_orders_policies_as_their_picks(study):
     """Chosen by true utility beats chance, on new prompts, by the exact judge."""
-    scores = oracle.scores(study.responses)
+    scores = shared_utility.scores(study.responses)
     utility = scores.groupby(study.responses["policy"]).mean()
     assert utility["oracle_choice"] > utility["random_choice"]
     duels = scheme_duels(verdicts_of(study.params, study.responses, scores), STATS)
@@ -215,3 +221,22 @@ def test_scores_that_are_missing_too_often_stop_the_stage(params):
 
 def with_held_out(params):
     return params.model_copy(update={"judge": params.judge.model_copy(update={"kind": "held_out_reward_model"})})
+
+
+@pytest.mark.parametrize("kind", JUDGES.names())
+def test_every_judge_is_one_of_two_kinds_and_has_a_note_and_an_identity(params, kind):
+    params = params.model_copy(update={"judge": params.judge.model_copy(update={"kind": kind})})
+    judge = find_judge(kind)
+    assert issubclass(judge, ScoringJudge) != issubclass(judge, JudgeOfPairs)
+    assert judge.note.startswith("Judge: ")
+    assert all(isinstance(value, str) for pair in judge.identity(params).items() for value in pair)
+    methods = ("scores", "tie_width") if issubclass(judge, ScoringJudge) else ("answers",)
+    assert all(name in vars(judge) for name in methods)
+
+
+def test_the_judgment_says_who_judged_and_what_follows(params):
+    table, scores = scored_of({("more", 0): [2.0] * 3, "sft": [1.0] * 3, "untuned": [0.0] * 3}, 3)
+    said = judge(with_held_out(params), None, table, lambda rows: scores).judge
+    (row,) = said.to_dict("records")
+    assert row["kind"] == "held_out_reward_model"
+    assert "what all of them overrate, it cannot see" in row["note"]

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from more_repro.alignment.judges import replay
 from more_repro.alignment.judges.chat import endpoint
 from more_repro.alignment.judges.chat.backoff import Clock, Waiting, retry_after_s
 from more_repro.alignment.judges.chat.reply_cache import ReplyCache
 from more_repro.alignment.judges.errors import JudgeError
+from more_repro.alignment.judges.kinds import replay
 from more_repro.alignment.judges.questions import Question, request_of
 from more_repro.alignment.judges.verdict_parser import read_answer
 from more_repro.records import Message

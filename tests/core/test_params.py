@@ -24,7 +24,8 @@ def key_tree(section: object, name: str = "") -> object:
     """Keys of a preset, with the entries of free maps reduced to the union of their keys."""
     if not isinstance(section, dict):
         return None
-    if name in ("unique_pairs", "instructions"):  # keys that are free, or a section that may be left out as a whole
+    # Keys that are free, or a section that may be left out as a whole.
+    if name in ("unique_pairs", "losses", "instructions"):
         return None
     if name in FREE_MAPS:
         trees = [key_tree(value) for value in section.values()]
@@ -97,6 +98,12 @@ def test_unknown_key_is_refused_with_the_nearest_known_one(
         ("  random:       {", "  averaging:    {", "kept for a scheme"),
         ("bins: 10", "bins: 10\n  bins: 12", "given twice"),
         ("bins: 10", "bins: [", "params.yaml"),
+        ("{reader: embedded", "{reader: embeded", "unknown reader 'embeded'; the nearest known one is 'embedded'"),
+        ("weighting: more, ", "weighting: mroe, ", "unknown weighting 'mroe'; the nearest known one is 'more'"),
+        ("{center: 0.01}", "{centre: 0.01}", "unknown loss term 'centre'; the nearest known one is 'center'"),
+        ("{center: 0.01}", "{center: -0.01}", "schemes.centered.losses.center"),
+        ("kind: oracle ", "kind: orcale ", "judge.kind: unknown judge 'orcale'; the nearest known one is 'oracle'"),
+        ("kind: oracle ", "kind: 'oracle:x' ", "unknown judge 'oracle:x'"),
     ],
 )
 def test_bad_values_are_refused_with_what_was_found(tmp_path: Path, old: str, new: str, part: str) -> None:

@@ -14,7 +14,7 @@ from source_params import a_source, some_data
 
 from more_repro import tables
 from more_repro.data.reading.read_source import read_source, read_split
-from more_repro.data.sources import READERS, find_reader
+from more_repro.data.sources import row_readers
 from more_repro.files.rows import InputError
 
 
@@ -130,8 +130,8 @@ def test_an_unknown_format_is_told_what_every_format_needs(tmp_path):
     write(tmp_path / "a.json", [{"question": "q", "answer": "a"}])
     with pytest.raises(InputError, match="found 'keys question, answer'") as caught:
         read_split("s", a_source(train="a.json"), some_data(tmp_path), "train")
-    for reader in READERS:
-        assert f"{reader}: {find_reader(reader).needs}" in str(caught.value)
+    for name, reader in row_readers().items():
+        assert f"{name}: {reader.needs}" in str(caught.value)
 
 
 def test_a_row_that_fits_two_formats_is_refused(tmp_path):

@@ -6,11 +6,12 @@ from dataclasses import replace
 from math import isnan, nan
 
 import pytest
+from pydantic import ValidationError
 from source_params import a_source, some_data
 
 from more_repro.data.ingest.pairs_table import pairs_frame
 from more_repro.data.reading.read_source import read_split
-from more_repro.data.sources import READERS, find_reader
+from more_repro.data.sources import READERS, find_reader, pair_maker, row_readers
 from more_repro.data.sources.pair_collector import EXAMPLE_CHARACTERS, MOST_EXAMPLES, Rows
 from more_repro.data.sources.reader import How
 from more_repro.files.rows import InputError
@@ -37,15 +38,20 @@ def read(reader, *raw, where="row {}", **how):
 
 
 def test_every_reader_of_the_params_has_a_module():
-    assert set(READERS) | {"auto", "embedded"} == set(Source.model_fields["reader"].annotation.__args__)
-    for reader in READERS:
-        assert find_reader(reader).needs
+    assert {"embedded", "trl", "webgpt"} < set(READERS.names())
+    given = a_source("auto").model_dump()
+    for name in (*READERS.names(), "auto"):
+        assert Source.model_validate(given | {"reader": name}).reader == name
+    assert {name for name in READERS.names() if pair_maker(name)} == {"embedded"}
+    assert all(reader.needs and reader.keys for reader in row_readers().values())
+    with pytest.raises(ValidationError, match="unknown reader 'webgtp'; the nearest known one is 'webgpt'"):
+        Source.model_validate(given | {"reader": "webgtp"})
 
 
 @pytest.mark.slow  # a process that loads scipy and scikit-learn
 def test_the_room_imports_without_datasets_torch_and_transformers():
-    names = ("ingest", "mixing", "diversity", "truth", "reading")
-    modules = [*READERS.values(), "more_repro.data.sources.embedded", *(f"more_repro.data.{name}" for name in names)]
+    names = ("ingest.ingest", "mixing", "diversity.measure_all", "reading.read_source")
+    modules = [*READERS.modules(), *(f"more_repro.data.{name}" for name in names)]
     code = (
         f"import {', '.join(modules)}, sys; print(sorted({{'datasets', 'torch', 'transformers'}} & set(sys.modules)))"
     )
@@ -337,18 +343,18 @@ def test_a_margin_that_is_not_given_or_infinite_is_unknown():
 
 
 def test_the_embedded_world_gives_each_split_its_own_stream():
-    from more_repro.data.sources import embedded
+    from more_repro.data.sources.readers import embedded
 
     source, data = a_source("embedded"), some_data()
-    parts = {split: embedded.read("helpful", source, data, split) for split in ("train", "validation", "test")}
+    parts = {split: embedded.Reader.make("helpful", source, data, split) for split in ("train", "validation", "test")}
     assert {split: len(rows.pairs) for split, rows in parts.items()} == {"train": 40, "validation": 10, "test": 20}
-    assert parts["train"].pairs == embedded.read("helpful", source, data, "train").pairs
-    renamed = embedded.read("mine", a_source("embedded", subset="helpful"), data, "train")
+    assert parts["train"].pairs == embedded.Reader.make("helpful", source, data, "train").pairs
+    renamed = embedded.Reader.make("mine", a_source("embedded", subset="helpful"), data, "train")
     assert {pair.source for pair in renamed.pairs} == {"mine"}
     with pytest.raises(InputError, match=", ".join(SOURCES)):
-        embedded.read("mine", source, data, "train")
+        embedded.Reader.make("mine", source, data, "train")
     with pytest.raises(InputError, match="train_pairs"):
-        embedded.read("helpful", source, some_data(train_pairs=None), "train")
+        embedded.Reader.make("helpful", source, some_data(train_pairs=None), "train")
 
 
 def test_rows_keep_the_first_examples_of_each_reason_and_shorten_them():

@@ -8,9 +8,9 @@ from test_weightings import KINDS, gradients
 
 from more_repro.engine.weighting.cagrad import cagrad_weights
 from more_repro.engine.weighting.frank_wolfe import frank_wolfe_weights
-from more_repro.engine.weighting.min_norm import min_norm_weights
 from more_repro.engine.weighting.nash_mtl import nash_weights
 from more_repro.engine.weighting.pcgrad import pcgrad_weights
+from more_repro.engine.weighting.solvers.min_norm import min_norm_weights
 from more_repro.engine.weighting.upgrad import upgrad_weights
 
 CASES = [(kind, n_sources, seed) for kind in KINDS for n_sources in (2, 5) for seed in (0, 1)]

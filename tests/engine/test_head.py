@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from test_objective import LOSSES, written_out
+from test_objective import COEFFICIENTS, written_out
 
 from more_repro.engine.head_gradients import NonFiniteLossError, StepRule, head_step
 from more_repro.engine.objective import PairLoss
@@ -47,11 +47,11 @@ def together(parts, head, make_rule):
         return [step.result() for step in steps]
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", COEFFICIENTS)
 def test_gradients_equal_autograd_of_the_weighted_loss(name):
     z, head = (tensor.requires_grad_() for tensor in states())
-    step = head_step(z.detach(), head.detach(), rule_of(loss=LOSSES[name]))
-    losses = written_out(LOSSES[name], z @ head)
+    step = head_step(z.detach(), head.detach(), rule_of(loss=PairLoss(COEFFICIENTS[name])))
+    losses = written_out(COEFFICIENTS[name], z @ head)
     per_source = torch.stack([torch.autograd.grad(loss, head, retain_graph=True)[0] for loss in losses])
     lambdas = rule_of().weighting(per_source, losses)
     (lambdas * losses).sum().backward()
@@ -69,7 +69,7 @@ def test_two_processes_make_the_step_of_one(name, lambda_scope):
     z, head = states()
 
     def make_rule():
-        return rule_of(loss=LOSSES[name], lambda_scope=lambda_scope)
+        return rule_of(loss=PairLoss(COEFFICIENTS[name]), lambda_scope=lambda_scope)
 
     alone = head_step(z, head, make_rule())
     parts = together([z[:, :, :2], z[:, :, 2:]], head, make_rule)
@@ -92,8 +92,8 @@ def test_processes_may_hold_different_numbers_of_pairs():
 def test_micro_batch_is_a_lambda_for_each_pair_of_every_source(name):
     """As the paper's code has it: pair b of every source alone, momentum carried on, and the mean over b."""
     z, head = states()
-    step = head_step(z, head, rule_of(loss=LOSSES[name], lambda_scope="micro_batch", alpha=0.7))
-    one_by_one = rule_of(loss=LOSSES[name], alpha=0.7)
+    step = head_step(z, head, rule_of(loss=PairLoss(COEFFICIENTS[name]), lambda_scope="micro_batch", alpha=0.7))
+    one_by_one = rule_of(loss=PairLoss(COEFFICIENTS[name]), alpha=0.7)
     groups = [head_step(z[:, :, b : b + 1], head, one_by_one) for b in range(B)]
     assert torch.allclose(step.lambdas, torch.stack([group.lambdas for group in groups]).mean(dim=0), atol=1e-6)
     assert torch.allclose(step.losses, torch.stack([group.losses for group in groups]).mean(dim=0), atol=1e-6)

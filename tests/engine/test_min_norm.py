@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from more_repro.engine.weighting.min_norm import active_set, enumerated, min_norm_weights
+from more_repro.engine.weighting.solvers.min_norm import active_set, enumerated, min_norm_weights
 
 
 def gram_of(seed: int, n_sources: int, hidden: int, shift: float = 0.0) -> torch.Tensor:

@@ -192,9 +192,9 @@ def test_more_without_memory_equals_the_trainers_first_lambda(base, tmp_path):
     [
         ({"learning_rate": 0.0}, "learning_rate must be above 0, found 0.0"),
         ({"warmup_ratio": 2.0}, r"warmup_ratio lies in \[0, 1\], found 2.0"),
-        ({"label_smoothing": 0.7}, r"label_smoothing lies in \[0, 0.5\), found 0.7"),
+        ({"losses": {"label_smoothing": 0.7}}, r"losses.label_smoothing lies in \[0, 0.5\), found 0.7"),
         ({"lambda_scope": "pair"}, "batch or micro_batch, found 'pair'"),
-        ({"weighting": "mroe"}, "unknown weighting 'mroe'; known: .*more"),
+        ({"weighting": "mroe"}, "unknown weighting 'mroe'; the nearest known one is 'more'; known: .*uniform"),
         ({"weighting": "fixed"}, "needs a weight for each of 3 sources"),
         ({"lora": LoraSpec(2, 4.0, ("nothing",))}, "LoRA finds no place in a gpt_neox with targets"),
     ],

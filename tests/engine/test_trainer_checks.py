@@ -100,7 +100,7 @@ def test_rewards_that_are_not_finite_stop_the_evaluation(base, tmp_path):
         ({"memory_limit_gib": -1.0}, "memory_limit_gib must be above 0"),
         ({"save_steps": 0.5}, "save_steps must be a whole number, found 0.5"),
         ({"max_steps": True}, "max_steps must be a whole number, found True"),
-        ({"center": float("nan")}, "center must be a finite number, found nan"),
+        ({"losses": {"center": float("nan")}}, "losses.center must be a finite number, found nan"),
         ({"learning_rate": float("inf")}, "learning_rate must be a finite number, found inf"),
     ],
 )

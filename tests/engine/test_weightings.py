@@ -4,10 +4,20 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from more_repro.engine.weighting import MODULES, Normalization, Weighting, WeightingSpec, make_weighting
+from more_repro.engine.weighting import (
+    WEIGHTINGS,
+    Normalization,
+    Weighting,
+    WeightingSpec,
+    make_weighting,
+    weighting_module,
+    weighting_packages,
+)
+from more_repro.store.code_key import PACKAGE, import_closure, module_file
 
 COUNTS = (5, 10, 20, 40, 80)
 LOSSES = torch.tensor([0.7, 0.4, 0.9, 0.5, 0.6])
+NAMES = tuple(name for name in WEIGHTINGS.names() if name != "torchjd")  # which has a file of tests of its own
 RULES = ("more", "frank_wolfe", "upgrad", "cagrad", "pcgrad", "nash_mtl")  # those that look at gradients
 NORMALIZATIONS = ("none", "l2", "loss", "l2_loss")
 AGREEMENT = {"more": 1e-5, "frank_wolfe": 2e-2, "upgrad": 1e-5, "cagrad": 1e-4, "nash_mtl": 1e-5, "pcgrad": 1e-5}
@@ -40,7 +50,7 @@ def gradients(kind: str, n_sources: int = 3, seed: int = 0) -> torch.Tensor:
 KINDS = ("random", "agreeing", "conflicting", "equal", "dependent", "badly_scaled", "one_zero")
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("n_sources", [2, 5])
 def test_lambda_lies_on_simplex(name, n_sources):
     settings = [(kind, normalization) for kind in KINDS for normalization in NORMALIZATIONS]
@@ -54,12 +64,12 @@ def test_lambda_lies_on_simplex(name, n_sources):
             assert float(weights.sum()) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", NAMES)
 def test_one_source_gets_all_the_weight(name):
     assert make(name, 1)(gradients("random", 1), torch.ones(1)).tolist() == [1.0]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", NAMES)
 def test_gradients_of_zero_are_no_error(name):
     weights = make(name)(torch.zeros(3, 8), torch.zeros(3))
     assert float(weights.sum()) == pytest.approx(1)
@@ -120,7 +130,7 @@ def test_loss_normalizations_divide_by_the_loss(name):
         assert torch.allclose(make(name, 4, 1.0, normalization)(rows, losses), expected, atol=AGREEMENT[name])
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", NAMES)
 def test_state_put_back_continues_the_same(name):
     first, second = (make(name, alpha=0.3, seed=4) for _ in range(2))
     for step in range(3):
@@ -178,7 +188,9 @@ def test_more_with_two_sources_is_the_closed_form():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (WeightingSpec("nope"), "unknown weighting 'nope'; known: uniform"),
+        (WeightingSpec("mroe"), "unknown weighting 'mroe'; the nearest known one is 'more'; known: cagrad, fixed"),
+        (WeightingSpec("more:fast"), "more is one rule, without a colon"),
+        (WeightingSpec("solvers"), "unknown weighting 'solvers'"),
         (WeightingSpec("fixed"), "a weight for each of 3 sources, found None"),
         (WeightingSpec("fixed", weights=(1.0,)), "a weight for each of 3 sources"),
         (WeightingSpec("fixed", weights=(0.0, 0.0, 0.0)), "one of them is positive"),
@@ -204,3 +216,17 @@ def test_what_a_spec_leaves_open_is_the_rules_own(name, own):
     for seed in range(3):
         left_open, said = (rule(gradients("conflicting", 3, seed), LOSSES[:3]) for rule in found)
         assert torch.equal(left_open, said)
+
+
+def test_the_registered_weightings_are_the_files_of_the_folder():
+    assert set(NAMES) == {*RULES, "uniform", "proportional", "random", "fixed"}
+    assert all(weighting_module(name) == f"more_repro.engine.weighting.{name}" for name in NAMES)
+    assert not any(weighting_packages(name) for name in NAMES)
+
+
+@pytest.mark.parametrize(("name", "solvers"), [("uniform", ()), ("more", ("gram", "min_norm")), ("upgrad", ("gram",))])
+def test_the_code_of_a_weighting_is_its_own_file_and_its_solvers(name, solvers):
+    others = tuple(module for module in WEIGHTINGS.modules() if module != weighting_module(name))
+    found = import_closure(module_file(weighting_module(name)), PACKAGE, others)
+    inside = {path for path in found if "weighting" in path.parts and path.name != "__init__.py"}
+    assert {path.stem for path in inside} == {name, *solvers}

@@ -84,7 +84,7 @@ def test_comparisons_hold_more_against_controls_in_a_family_of_its_own(metrics):
 def scheme(**changes) -> Scheme:
     plain = {
         "weighting": "uniform", "trained_on": "mixture", "alpha": 1.0, "normalization": "none", "lambda_scope": "batch",
-        "weights": None, "label_smoothing": 0.0, "center": 0.0, "sum_to_zero": 0.0,
+        "weights": None, "losses": {},
     }  # fmt: skip
     return Scheme(**(plain | changes))
 
@@ -92,12 +92,12 @@ def scheme(**changes) -> Scheme:
 def test_controls_are_known_by_what_they_do():
     schemes = {
         "multitask": scheme(),
-        "single": scheme(trained_on="each", label_smoothing=0.1),
+        "single": scheme(trained_on="each", losses={"label_smoothing": 0.1}),
         "more": scheme(weighting="more"),
         "upgrad": scheme(weighting="upgrad"),
-        "more_smoothed": scheme(weighting="more", label_smoothing=0.1),
+        "more_smoothed": scheme(weighting="more", losses={"label_smoothing": 0.1}),
         "proportional": scheme(weighting="proportional"),
-        "mine": scheme(center=0.1),
+        "mine": scheme(losses={"center": 0.1}),
         "dice": scheme(weighting="random"),
     }
     assert control_schemes(schemes) == ("proportional", "mine", "dice")

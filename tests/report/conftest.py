@@ -8,7 +8,7 @@ from more_repro.report.run_tables import Study
 
 @pytest.fixture(scope="session")
 def full_study() -> Study:
-    return Study.of(load_params(SMALL), study())
+    return Study(load_params(SMALL), study())
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +25,4 @@ def odd_study() -> Study:
     ):
         kept = ("single", "multitask", "untuned", "sft")
         tables[name] = tables[name][tables[name]["scheme"].isin(kept)].reset_index(drop=True)
-    return Study.of(odd_params(), tables)
+    return Study(odd_params(), tables)

@@ -361,6 +361,7 @@ def _alignment(
         "win_rates": pd.DataFrame(wins),
         "scheme_duels": pd.DataFrame(duels),
         "ranking": _ranking(policies, align, rng),
+        "judge": pd.DataFrame([{"kind": "oracle", "note": "Judge: the shared utility of an invented world."}]),
         "judge_statistics": _judge_statistics(align),
         "best_of_n_schemes": _best_of_n(bases, regimes, len(seeds), align),
     }

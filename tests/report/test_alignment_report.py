@@ -2,31 +2,24 @@
 
 import pandas as pd
 import pytest
-from report_params import SMALL
 from synthetic_study import study
 
 from more_repro import tables
 from more_repro.evaluation.paper import printed_numbers
-from more_repro.params import ENSEMBLES, load_params
-from more_repro.report import style
+from more_repro.params import ENSEMBLES
+from more_repro.report import catalogue, style
 from more_repro.report.figures import calibration, over_optimisation, policies, ranking
-from more_repro.report.figures.catalogue import SECTIONS
 from more_repro.report.page.alignment_notes import alignment_notes
 from more_repro.report.page.build import make_paper_tables, published_tables
-from more_repro.report.page.tables_section import further_tables
 from more_repro.report.run_tables import Study
-from more_repro.report.tables import alignment
 
-ENTRIES = {entry.name: entry for _, _, entries in SECTIONS for entry in entries}
+ENTRIES = {entry.name: entry for entry in catalogue.figures()}
+TABLES = {entry.name: entry for entry in catalogue.tables()}
 _SHOWS_ENSEMBLES = {"over_optimisation"}
 
 
 def _printed() -> pd.DataFrame:
     return printed_numbers.table1(printed_numbers.load())
-
-
-def _further(study: Study) -> dict[str, pd.DataFrame]:
-    return {name: rows for name, _, _, rows in further_tables(study)}
 
 
 @pytest.mark.parametrize("name", [name for name in ENTRIES if name not in _SHOWS_ENSEMBLES])
@@ -38,7 +31,7 @@ def test_no_figure_of_the_paper_shows_an_ensemble(name, full_study):
 def test_ensembles_have_a_table_of_their_own_and_leave_the_papers_tables_as_they_were(full_study):
     for name, table in make_paper_tables(full_study, published_tables()).items():
         assert "scheme" not in table.columns or not table["scheme"].isin(ENSEMBLES).any(), name
-    own = _further(full_study)["ensembles"]
+    own = TABLES["ensembles"].rows(full_study)
     assert set(own["scheme"]) == {*ENSEMBLES, "averaging", "multitask", "more"}
     row = own[(own["base"] == "small") & (own["regime"] == "balanced") & (own["scheme"] == "ensemble_minimum")].iloc[0]
     known = full_study.every("seed_summary")
@@ -57,8 +50,8 @@ def test_a_study_without_ensembles_has_no_rows_and_no_remark_of_them(full_study)
         name: table[~table["scheme"].isin(ENSEMBLES)] if "scheme" in table.columns else table
         for name, table in study().items()
     }
-    without = Study.of(full_study.params, made)
-    assert _further(without)["ensembles"].empty
+    without = Study(full_study.params, made)
+    assert TABLES["ensembles"].rows(without).empty
     assert not any("Ensembles" in note for note in alignment_notes(without))
     before = calibration.summary_rows(full_study["seed_summary"], "ece", "resampled")
     pd.testing.assert_frame_equal(
@@ -88,7 +81,7 @@ def test_only_a_curve_that_bends_down_has_a_ring(full_study):
 def test_without_scores_the_panel_says_that_the_judge_gives_none(full_study):
     figure = over_optimisation.over_optimisation(tables.empty("best_of_n_schemes"), "resampled")
     assert "gives no scores" in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
-    assert not any(note.startswith("Over-optimisation") for note in alignment_notes(Study.of(full_study.params, {})))
+    assert not any(note.startswith("Over-optimisation") for note in alignment_notes(Study(full_study.params, {})))
 
 
 def test_duels_hold_our_numbers_and_the_printed_ones_unchanged(full_study):
@@ -112,18 +105,22 @@ def test_the_ranking_shows_the_strongest_first_with_ranks_of_the_whole_study(ful
     assert set(rows["source"]) == {"all"}
     first, last = rows.iloc[0], rows.iloc[-1]
     assert first["strength"] > last["strength"]
-    shown, _ = alignment.shown("ranking", _further(full_study)["ranking"])
+    shown, _ = TABLES["ranking"].shown(TABLES["ranking"].rows(full_study))
     assert shown["strength"].is_monotonic_decreasing
     assert len(shown) == full_study["ranking"]["policy"].nunique()
 
 
-@pytest.mark.parametrize("kind", ["oracle", "held_out_reward_model", "chat", "replay"])
-def test_the_page_says_who_judged(full_study, kind):
-    params = load_params(SMALL)
-    judge = params.judge.model_copy(update={"kind": kind})
-    note = alignment_notes(Study.of(params.model_copy(update={"judge": judge}), full_study.tables))[0]
-    assert note.startswith("Judge: ")
-    assert "ties 0.250 [0.240, 0.260]" in note
+@pytest.mark.parametrize("note", ["Judge: the shared utility.", "Judge: three people, paid by the hour."])
+def test_the_page_says_who_judged_as_the_judge_itself_does(full_study, note):
+    judge = pd.DataFrame([{"kind": "any", "note": note}])
+    told = alignment_notes(Study(full_study.params, {**full_study.tables, "judge": judge}))[0]
+    assert told.startswith(f"{note} Shares of its verdicts, n = ")
+    assert "ties 0.250 [0.240, 0.260]" in told
+
+
+def test_without_a_judge_nothing_is_said_of_one(full_study):
+    empty = {**full_study.tables, "judge": tables.empty("judge")}
+    assert not any(note.startswith("Judge") for note in alignment_notes(Study(full_study.params, empty)))
 
 
 def test_the_worst_choice_is_a_reference_and_no_scheme(full_study):

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from more_repro.report import catalogue
 from more_repro.report.figures import calibration_controls as control
-from more_repro.report.figures import regression
+from more_repro.report.figures import length_bias, published_noise, regression
 from more_repro.report.html import UNDER
 from more_repro.report.page.build import make_paper_tables, published_tables
+from more_repro.report.paper_tables.null_columns import folded
 from more_repro.report.run_tables import placebo_sentences
 from more_repro.report.style import NotMeasured
-from more_repro.report.tables import calibration
-from more_repro.report.tables.null_columns import folded
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_reuse_shows_sources_whose_passes_differ_and_no_others(full_study):
 
 
 def test_length_rows_hold_each_scheme_once_and_singles_on_their_own_source(full_study):
-    rows = control.length_rows(full_study["length_bias"], "resampled")
+    rows = length_bias.length_rows(full_study["length_bias"], "resampled")
     assert not rows.duplicated(["base", "scheme", "source"]).any()
     top = rows[rows["scheme"] == "top"]
     assert (top["trained_on"] == top["source"]).all()
@@ -65,7 +65,7 @@ def test_leave_one_out_is_in_order_and_of_this_run(full_study):
 
 
 def test_published_figure_holds_the_differences_of_tables_1_and_2(full_study):
-    rows = regression.published_rows(full_study["published_noise"])
+    rows = published_noise.published_rows(full_study["published_noise"])
     assert set(rows["table"]) == {"table1", "table2"}
     assert set(rows["scheme"]) == {"more"}
 
@@ -93,7 +93,8 @@ def test_ours_and_published_ece_have_their_null_beside_them(made, full_study):
 
 
 def test_page_shows_combined_rows_and_names_the_band(full_study):
-    rows, group = calibration.shown("paired", full_study["paired"])
+    (paired,) = [entry for entry in catalogue.tables() if entry.name == "paired"]
+    rows, group = paired.shown(full_study["paired"])
     assert group == "group"
     combined = full_study["paired"]["seed"].eq("combined").sum()
     assert len(rows) == combined

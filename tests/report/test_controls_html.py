@@ -21,10 +21,10 @@ def test_one_sentence_for_each_regime_tells_every_verdict_and_n(full_study):
 
 def test_names_are_escaped_and_an_empty_table_says_so(full_study):
     hostile = full_study["controls"].assign(against="<b>mine</b>")
-    text = controls_section(Study.of(full_study.params, {"controls": hostile}), RULE)
+    text = controls_section(Study(full_study.params, {"controls": hostile}), RULE)
     assert "<b>" not in text
     assert "&lt;b&gt;mine" in text
-    assert "Not measured" in controls_section(Study.of(full_study.params, {}), RULE)
+    assert "Not measured" in controls_section(Study(full_study.params, {}), RULE)
 
 
 @pytest.mark.parametrize("verdict", [BETTER, WORSE, SAME, UNDECIDED])

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from more_repro.report import style
-from more_repro.report.figures import data, diversity
+from more_repro.report import drawing, style
+from more_repro.report.figures import diversity, lengths, transfer
 
 
 def test_the_longer_side_of_an_interval_is_printed():
@@ -14,8 +14,8 @@ def test_the_longer_side_of_an_interval_is_printed():
         "trained_on": ["a", "a"], "tested_on": ["a", "b"], "estimate": [0.9, 0.4], "low": [0.7, np.nan],
         "high": [0.95, np.nan], "n": 9, "n_prompts": 9,
     })  # fmt: skip
-    assert data.with_half(rows)["half"].tolist() == pytest.approx([0.2, np.nan], nan_ok=True)
-    texts = [text.get_text() for text in data.transfer(rows).axes[0].texts]
+    assert drawing.with_half(rows)["half"].tolist() == pytest.approx([0.2, np.nan], nan_ok=True)
+    texts = [text.get_text() for text in transfer.transfer(rows).axes[0].texts]
     assert texts == ["0.90", "±0.20", "0.40"]
 
 
@@ -27,7 +27,7 @@ def test_the_interval_of_each_median_is_drawn():
         for what in ("prompt", "chosen", "rejected")
     ]
     columns = ["source", "statistic", "estimate", "low", "high", "n", "n_prompts"]
-    figure = diversity.lengths(pd.DataFrame(rows, columns=columns))
+    figure = lengths.lengths(pd.DataFrame(rows, columns=columns))
     dark = [
         tuple(line.get_segments()[0][:, 0])
         for axis in figure.axes
@@ -60,8 +60,8 @@ def test_the_share_of_prompts_of_several_turns_is_drawn_with_its_interval():
     ]
     rows += [("a", "multi_turn", 0.4, 0.3, 0.6, 9, 9), ("b", "multi_turn", 0.0, 0.0, 0.1, 9, 9)]
     table = pd.DataFrame(rows, columns=columns)
-    assert "multi_turn" in set(diversity.spread_rows(table)["statistic"])
-    axis = diversity.lengths(table).axes[2]
+    assert "multi_turn" in set(lengths.spread_rows(table)["statistic"])
+    axis = lengths.lengths(table).axes[2]
     assert [line.get_xdata()[0] for line in axis.lines] == [0.4, 0.0]
     assert [tuple(line.get_segments()[0][:, 0]) for line in axis.collections] == [(0.3, 0.6), (0.0, 0.1)]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from more_repro import tables
+from more_repro.report import catalogue
 from more_repro.report.page.build import make_paper_tables, published_tables
+from more_repro.report.paper_tables import paper
 from more_repro.report.run_tables import Study
-from more_repro.report.tables import data, paper
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,8 @@ def test_table3_has_no_ties_where_none_was_dropped(full_study):
 
 
 def test_the_audit_table_has_a_column_for_each_reason(full_study):
-    rows, _ = data.shown("audit", full_study["audit"])
+    (audit,) = [entry for entry in catalogue.tables() if entry.name == "audit"]
+    rows, _ = audit.shown(full_study["audit"])
     assert list(rows.columns) == ["source", "split", "read", "kept", "duplicate", "tie"]
     assert (rows["read"] == rows[["kept", "duplicate", "tie"]].sum(axis=1)).all()
     assert len(rows) == 3 * len(full_study.params.sources)
@@ -104,7 +106,7 @@ def test_other_regimes_have_their_own_tables_without_published_rows(made):
 
 
 def test_missing_parts_leave_tables_empty_not_broken(full_study):
-    made = make_paper_tables(Study.of(full_study.params, {}), {})
+    made = make_paper_tables(Study(full_study.params, {}), {})
     assert all(table.empty for name, table in made.items() if name != "table3")
     only = paper.table1(
         full_study["seed_summary"], tables.empty("perplexity"), tables.empty("scheme_duels"), None, "resampled"

@@ -10,13 +10,20 @@ from synthetic_study import study
 
 from more_repro import tables
 from more_repro.params import load_params
-from more_repro.report import style
-from more_repro.report.figures import alignment, calibration, margins, reliability, reward, scheme
-from more_repro.report.figures.catalogue import SECTIONS
+from more_repro.report import catalogue, style
+from more_repro.report.figures import (
+    number_of_sources,
+    policies,
+    regression,
+    reliability,
+    scheme,
+    scheme_margins,
+    transfer,
+)
 from more_repro.report.row_selection import first_seed, of_regime, subset_size, whole
 from more_repro.report.run_tables import Study
 
-ENTRIES = [entry for _, _, entries in SECTIONS for entry in entries]
+ENTRIES = catalogue.figures()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -28,7 +35,7 @@ def test_every_figure_draws_a_full_study(entry, full_study):
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_every_figure_of_an_empty_study_says_not_measured(entry, full_study):
-    empty = Study.of(full_study.params, {})
+    empty = Study(full_study.params, {})
     figure = entry.draw(empty, "resampled")
     # Fig 2 is a diagram first: it stands without a run.
     assert entry.name == "fig2" or "not measured: " in _texts(figure)
@@ -52,7 +59,7 @@ def test_equal_tables_give_equal_bytes(name, full_study):
 
 
 def test_svg_loads_nothing_from_outside(full_study):
-    svg = style.svg_bytes(reward.fig1_left(full_study["metrics"], "resampled")).decode()
+    svg = style.svg_bytes(transfer.fig1_left(full_study["metrics"], "resampled")).decode()
     assert not re.search(r'(?:src|href)="(?!#|data:)', svg)
 
 
@@ -90,7 +97,7 @@ def test_first_seed_keeps_one_seed_of_each_model(full_study):
 
 
 def test_fig6_places_each_model_at_its_number_of_sources(full_study):
-    rows = calibration.fig6_rows(full_study["seed_summary"], "resampled", 5)
+    rows = number_of_sources.fig6_rows(full_study["seed_summary"], "resampled", 5)
     assert subset_size("first3", 5) == 3
     assert subset_size("mixture", 5) == 5
     assert subset_size("helpful", 5) is None
@@ -101,14 +108,14 @@ def test_fig6_places_each_model_at_its_number_of_sources(full_study):
 
 
 def test_fig5_compares_single_models_on_their_own_source_only(full_study):
-    rows = margins.fig5_rows(full_study["margin_histogram"], "resampled", ("helpful", "harmless"))
+    rows = scheme_margins.fig5_rows(full_study["margin_histogram"], "resampled", ("helpful", "harmless"))
     single = rows[rows["scheme"] == "single"]
     assert (single["trained_on"] == single["source"]).all()
     assert set(rows["source"]) == {"helpful", "harmless"}
 
 
 def test_fig7_joins_each_policy_with_its_own_reward_model(full_study):
-    rows = alignment.fig7_rows(full_study["win_rates"], full_study["metrics"], "resampled")
+    rows = policies.fig7_rows(full_study["win_rates"], full_study["metrics"], "resampled")
     assert len(rows) == 2 * 4 * 3
     metrics = full_study["metrics"]
     row = rows.iloc[5]
@@ -122,11 +129,11 @@ def test_the_partial_plot_draws_the_table_of_the_regression(full_study):
     """Evaluation holds those values free of groups and accuracy; here they are drawn as they stand."""
     influence = full_study["influence"]
     rows = influence[influence["data"].eq("this run") & influence["outcome"].eq("net_win")]
-    (axis,) = alignment.regression(influence).axes
+    (axis,) = regression.regression(influence).axes
     marks = {tuple(line.get_xydata()[0]) for line in axis.lines if len(line.get_xdata()) == 1}
     assert set(zip(rows["partial_term"], rows["partial_outcome"], strict=True)) <= marks
     with pytest.raises(style.NotMeasured, match="3 aligned reward models are too few"):
-        alignment.regression.__wrapped__(rows.head(3))
+        regression.regression.__wrapped__(rows.head(3))
 
 
 def test_short_leaves_no_control_character_and_no_long_text():
@@ -136,13 +143,13 @@ def test_short_leaves_no_control_character_and_no_long_text():
 
 def test_tables_are_checked_at_the_door(full_study):
     with pytest.raises(tables.TableError, match="metrics"):
-        Study.of(full_study.params, {"metrics": full_study["metrics"].drop(columns="ece")})
+        Study(full_study.params, {"metrics": full_study["metrics"].drop(columns="ece")})["metrics"]
 
 
 def test_study_rows_come_in_the_order_of_the_params():
     params = load_params(SMALL)
     made = study(sources=tuple(reversed(SOURCES)))
-    ordered = Study.of(params, made)
+    ordered = Study(params, made)
     names = [s for s in dict.fromkeys(ordered["transfer"]["trained_on"])]
     assert names == list(params.sources)
 
@@ -156,7 +163,7 @@ def _texts(figure) -> str:
 
 
 def test_positions_of_an_svg_are_short_and_its_ids_whole(full_study):
-    figure = reward.fig1_left(full_study["metrics"], "resampled")
+    figure = transfer.fig1_left(full_study["metrics"], "resampled")
     svg = style.svg_bytes(figure).decode()
     assert not re.search(r' d="[^"]*\.\d{3}', svg)
     ids = set(re.findall(r'id="([^"]+)"', svg))
@@ -182,7 +189,7 @@ def test_accuracy_of_singles_and_reliability_have_panels_for_every_base(full_stu
         titles = " ".join(axis.get_title(loc="left") for axis in entry.draw(full_study, "resampled").axes)
         assert "tiny" in titles
         assert "small" in titles
-    heat = reward.fig1_left(full_study["metrics"], "resampled")
+    heat = transfer.fig1_left(full_study["metrics"], "resampled")
     assert len({axis.collections[0].get_clim() for axis in heat.axes if axis.get_title(loc="left")}) == 1
 
 

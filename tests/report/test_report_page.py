@@ -15,14 +15,8 @@ from more_repro.paths import Paths
 from more_repro.report import html, run_tables
 from more_repro.report.formatting import interval, number, texts
 from more_repro.report.page import page
-from more_repro.report.page.build import (
-    STAGE_TABLES,
-    build_report,
-    load_runs,
-    load_tables,
-    make_paper_tables,
-    published_tables,
-)
+from more_repro.report.page.build import build_report, make_paper_tables, published_tables
+from more_repro.report.page.run_files import RunTables, load_runs
 from more_repro.report.run_tables import Study
 
 RUNS = [{"stage": "ingest", "wall_s": 6.25, "peak_rss_mib": 512.0}, {"stage": "calibration", "wall_s": 20.0}]
@@ -125,7 +119,7 @@ def test_page_loads_nothing_from_elsewhere_and_every_file_exists(text, report):
 
 def test_equal_rows_in_another_order_give_equal_tables(full_study):
     mixed = {name: full_study[name].sample(frac=1, random_state=3) for name in ("metrics", "seed_summary", "outliers")}
-    made = Study.of(full_study.params, full_study.tables | mixed)
+    made = Study(full_study.params, full_study.tables | mixed)
     tables_of = [make_paper_tables(one, {}) for one in (made, full_study)]
     pd.testing.assert_frame_equal(tables_of[0]["table2"], tables_of[1]["table2"])
 
@@ -169,7 +163,7 @@ def test_hostile_text_never_lives_in_the_page(payload, full_study):
         name: table.assign(**{column: table[column] + payload for column in columns if column in table.columns})
         for name, table in full_study.tables.items()
     }
-    parsed = Page(_page(Study.of(full_study.params, hostile)))
+    parsed = Page(_page(Study(full_study.params, hostile)))
     assert not parsed.all("script")
     assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
     assert all(a.get("src") != "x" for a in parsed.all("img"))
@@ -191,7 +185,7 @@ def test_links_must_stay_in_the_folder():
 
 
 def test_an_empty_study_still_has_a_page(full_study):
-    text = _page(Study.of(full_study.params, {}))
+    text = _page(Study(full_study.params, {}))
     assert "No claim was judged" in text
     assert Page(text).open == []
 
@@ -226,7 +220,7 @@ def _length_line(study_: Study, accuracy: float, low: float, high: float) -> str
     rule = metrics["scheme"] == "length"
     values = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
     changed = metrics.assign(**{name: metrics[name].where(~rule, value) for name, value in values.items()})
-    lines = run_tables.notes(Study.of(study_.params, study_.tables | {"metrics": changed}))
+    lines = run_tables.notes(Study(study_.params, study_.tables | {"metrics": changed}))
     (line,) = (line for line in lines if "Length rule" in line)
     return line
 
@@ -248,13 +242,13 @@ def test_length_note_takes_the_better_direction(full_study):
 def test_null_note_counts_what_the_table_holds(full_study):
     metrics = full_study["metrics"]
     inside = metrics.assign(ece=metrics["ece_null_high"])
-    lines = run_tables.notes(Study.of(full_study.params, full_study.tables | {"metrics": inside}))
+    lines = run_tables.notes(Study(full_study.params, full_study.tables | {"metrics": inside}))
     assert sum("balanced 180 of 180, resampled 180 of 180" in line for line in lines) == 1
 
 
 def test_regression_note_names_each_reason_once(full_study):
     rows = full_study["regression"].assign(note="descriptive only: few; other")
-    lines = run_tables.notes(Study.of(full_study.params, full_study.tables | {"regression": rows}))
+    lines = run_tables.notes(Study(full_study.params, full_study.tables | {"regression": rows}))
     said = [line for line in lines if "descriptive" in line]
     assert len(said) == 1
     assert all(data in said[0] for data in rows["data"].unique())
@@ -294,19 +288,34 @@ def test_numbers_are_written_as_people_read_them():
     assert shown.to_dict("records") == [{"scheme": "more", "x": "0.500 [0.400, 0.600]", "n_seeds": "3"}]
 
 
-def test_load_tables_reads_every_table_and_names_a_missing_one(full_study, tmp_path):
+def test_tables_of_a_run_are_read_from_the_stage_that_wrote_them_and_a_missing_one_is_named(full_study, tmp_path):
     params, paths = full_study.params, Paths("small", tmp_path)
-    for stage, names in STAGE_TABLES.items():
-        for name in names:
-            tables.write(full_study[name], paths.table(stage, name), name)
+    for stage, name in (("calibration", "metrics"), ("judging", "win_rates")):
+        tables.write(full_study.every(name), paths.table(stage, name), name)
     for base in params.bases:
         for scheme in params.schemes:
-            tables.write(tables.empty("training_log"), paths.training_log(base, scheme), "training_log")
-    found = load_tables(params, paths)
-    assert set(found) == {name for names in STAGE_TABLES.values() for name in names} | {"training_log"}
-    paths.table("judging", "win_rates").unlink()
-    with pytest.raises(tables.TableError, match=r"win_rates\.parquet: no such table"):
-        load_tables(params, paths)
+            log = full_study["training_log"].query("base == @base and scheme == @scheme")
+            tables.write(log, paths.training_log(base, scheme), "training_log")
+    found = RunTables(params, paths)
+    assert set(found) == set(tables.SCHEMAS)
+    for name in ("metrics", "win_rates"):
+        pd.testing.assert_frame_equal(Study(params, found).every(name), full_study.every(name))
+    assert len(found["training_log"]) == len(full_study["training_log"])
+    with pytest.raises(tables.TableError, match=r"ranking\.parquet: no such table; `dvc repro` makes it"):
+        Study(params, found)["ranking"]
+    tables.write(full_study["metrics"], paths.table("judging", "metrics"), "metrics")
+    with pytest.raises(tables.TableError, match=r"metrics\.parquet: written by calibration, judging; expected one"):
+        RunTables(params, paths)["metrics"]
+    with pytest.raises(KeyError):
+        found["no_table"]
+
+
+def test_the_report_reads_no_table_that_a_study_need_not_have(full_study):
+    """Every table that it asks for is one of the made-up study: none is quietly empty."""
+    asked = Study(full_study.params, {**full_study.tables})
+    make_paper_tables(asked, {})
+    _page(asked)
+    assert set(asked._in_order) <= set(full_study.tables)
 
 
 def test_runs_come_in_the_order_of_the_pipeline(full_study, tmp_path):

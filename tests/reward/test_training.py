@@ -13,15 +13,16 @@ from safetensors.torch import load_file
 from tiny_study import write_study
 
 from more_repro.engine.head_gradients import NonFiniteLossError
+from more_repro.engine.losses import LOSSES
 from more_repro.engine.optimizer import learning_rate_share
-from more_repro.engine.weighting import MODULES
+from more_repro.engine.weighting import WEIGHTINGS, weighting_module
 from more_repro.params import Lora
 from more_repro.reward import grid
 from more_repro.reward import jobs as job_module
 from more_repro.reward.jobs import TrainJob, fingerprint
 from more_repro.reward.step_plan import make_plan
 from more_repro.reward.training import train_reward_model
-from more_repro.store.code_key import import_closure, is_inert
+from more_repro.store.code_key import PACKAGE, import_closure, is_inert, module_file
 
 # Names, files, words and defaults; tokenizers and weights of the base are in the fingerprint by their bytes.
 CHANGE_NO_NUMBER = {
@@ -35,7 +36,12 @@ CHANGE_NO_NUMBER = {
         "store/folder.py",
         "tables.py",
     ),
-    *("engine/__init__.py", "engine/checkpoint.py", "engine/weighting/__init__.py"),
+    *(
+        "engine/__init__.py",
+        "engine/checkpoint.py",
+        "engine/weighting/__init__.py",
+        "registry.py",
+    ),
     *("lm/causal.py", "lm/device.py", "lm/tokenizers.py"),
     *("reward/code_digest.py", "reward/jobs.py", "reward/model_store.py"),
 }
@@ -72,6 +78,7 @@ def assert_same(job_a, result_a, job_b, result_b):
     assert (result_a.n_tokens, result_a.padding_share) == (result_b.n_tokens, result_b.padding_share)
 
 
+SLOW = sorted({*WEIGHTINGS.names()} - {"more", "random", "torchjd"})
 LORA = Lora(rank=2, alpha=4.0, targets=None)
 
 
@@ -82,7 +89,7 @@ LORA = Lora(rank=2, alpha=4.0, targets=None)
         ("more", 5, None),
         ("random", 3, None),
         ("more", 3, LORA),
-        *(pytest.param(name, 3, None, marks=pytest.mark.slow) for name in sorted({*MODULES} - {"more", "random"})),
+        *(pytest.param(name, 3, None, marks=pytest.mark.slow) for name in SLOW),
     ],
 )
 def test_stopped_and_resumed_equals_uninterrupted_to_the_bit(job, tmp_path, weighting, stop, lora):
@@ -165,25 +172,30 @@ def test_what_changes_no_number_keeps_the_fingerprint(job, tmp_path):
     assert fingerprint(other) == fingerprint(job)
 
 
-def test_only_the_code_of_its_own_weighting_counts(job, monkeypatch):
+def test_only_the_code_of_its_own_weighting_and_losses_counts(job, monkeypatch):
     seen = []
     monkeypatch.setattr(job_module, "code_digest", lambda names: seen.extend(names) or "code")
-    fingerprint(job)
-    assert {name for name in seen if "/weighting/" in name} == {
-        "engine/weighting/more.py",
-        "engine/weighting/gram.py",
-        "engine/weighting/min_norm.py",
-    }
+    monkeypatch.setattr(job_module, "code_key", lambda *names, without: seen.append((names, without)) or "code")
+    fingerprint(dataclasses.replace(job, scheme=job.scheme.model_copy(update={"losses": {"center": 0.1}})))
+    names, without = seen.pop()
+    assert names == ("more_repro.engine.weighting.more", "more_repro.engine.losses.center")
+    assert {"more_repro.engine.weighting.random", "more_repro.engine.losses.sum_to_zero"} <= set(without)
     assert {"engine/step.py", "engine/batching/token_pairs.py", "lm/encoding.py"} <= set(seen)
 
 
 def test_all_code_that_training_imports_counts_but_what_changes_no_number(job):
     """A module that is new in the engine must be named in the fingerprint, or old models would outlive its edits."""
-    package = Path(job_module.__file__).parents[1]
-    closure = {path.relative_to(package).as_posix() for path in import_closure(package / "reward/training.py", package)}
-    named = {*job_module._CODE, *(f"engine/weighting/{name}" for names in MODULES.values() for name in names)}
-    assert {name for name in named if not (package / name).is_file()} == set()
-    assert {name for name in closure - named if not is_inert(package / name)} == CHANGE_NO_NUMBER
+    closure = {_name(path) for path in import_closure(PACKAGE / "reward/training.py", PACKAGE)}
+    rules = (*map(weighting_module, WEIGHTINGS.names()), *LOSSES.modules())
+    others = (*WEIGHTINGS.modules(), *LOSSES.modules())
+    of_rules = {_name(path) for rule in rules for path in import_closure(module_file(rule), PACKAGE, others)}
+    named = {*job_module._CODE, *of_rules} - CHANGE_NO_NUMBER
+    assert {name for name in named if not (PACKAGE / name).is_file()} == set()
+    assert {name for name in closure - named if not is_inert(PACKAGE / name)} == CHANGE_NO_NUMBER
+
+
+def _name(path):
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def test_code_changes_the_fingerprint(job, monkeypatch):

@@ -24,6 +24,20 @@ MODULES = {
     "ring_two.py": "import pkg.ring_one\n",
     "loud/__init__.py": "from pkg import alone\n",
     "loud/quiet.py": "",
+    "rules/__init__.py": "from pkg.registry import Registry\nRULES = Registry('pkg.rules', 'rule')\n",
+    "rules/first.py": "from pkg.rules.solvers import shared\n",
+    "rules/second.py": "x = 2\n",
+    "rules/_hidden.py": "x = 3\n",
+    "rules/solvers/__init__.py": "",
+    "rules/solvers/shared.py": "x = 4\n",
+    "rules/solvers/unused.py": "x = 5\n",
+    "registry.py": "class Registry: ...\n",
+    "names.py": "from pkg.registry import registered\nNAMES = registered('rules')\n",
+    "vague.py": "from pkg.registry import Registry\nNAME = 'pkg.rules'\nRULES = Registry(NAME, 'rule')\n",
+}
+EVERY_RULE = {
+    "registry.py",
+    *("rules/__init__.py", "rules/first.py", "rules/second.py", "rules/solvers/__init__.py", "rules/solvers/shared.py"),
 }
 
 
@@ -56,6 +70,9 @@ def names(package: Path, code: str | Path) -> set[str]:
         ("import pkg.loud.quiet", {"loud/__init__.py", "loud/quiet.py", "alone.py"}),
         ("def f():\n    import pkg.alone", {"alone.py"}),
         ("text = 'import pkg.alone'  # import pkg.a", set()),
+        ("import pkg.rules", EVERY_RULE),
+        ("from pkg import registry\nregistry.Registry('pkg.rules', 'rule')", EVERY_RULE),
+        ("from pkg import names", {"names.py", "registry.py"}),
     ],
 )
 def test_closure_follows_imports_and_only_them(package: Path, code: str, expected: set[str]) -> None:
@@ -154,3 +171,27 @@ def test_the_key_of_this_package_is_of_its_source(own: Path, monkeypatch: pytest
     root = module.PACKAGE
     assert root.name == "more_repro"
     assert code_key("more_repro.stats.random") == code_digest([root / "stats" / "random.py"])
+
+
+def test_a_new_file_in_the_folder_of_a_registry_changes_the_digest_of_who_loads_from_it(package: Path) -> None:
+    before, listed = (code_digest(import_closure(f"import pkg.{name}", package)) for name in ("rules", "names"))
+    (package / "rules" / "third.py").write_text("x = 6\n")
+    assert code_digest(import_closure("import pkg.rules", package)) != before
+    assert code_digest(import_closure("import pkg.names", package)) == listed, "names alone are no dependency"
+
+
+def test_an_edit_of_one_file_in_the_folder_changes_the_digest_of_who_loads_from_it(package: Path) -> None:
+    before = code_digest(import_closure("import pkg.rules", package))
+    (package / "rules" / "second.py").write_text("x = 7\n")
+    assert code_digest(import_closure("import pkg.rules", package)) != before
+
+
+def test_other_files_of_the_folder_can_be_left_out(package: Path) -> None:
+    found = import_closure(package / "rules" / "first.py", package, without=("pkg.rules.second",))
+    assert package / "rules" / "second.py" not in found
+    assert package / "rules" / "solvers" / "shared.py" in found
+
+
+def test_a_registry_whose_package_cannot_be_read_from_the_source_is_refused(package: Path) -> None:
+    with pytest.raises(ValueError, match=r"pkg\.vague: Registry takes its package as a literal"):
+        import_closure("import pkg.vague", package)

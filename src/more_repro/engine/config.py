@@ -1,7 +1,8 @@
 """The settings of MoreTrainer, under the names that a user of transformers' TrainingArguments knows."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ class MoreConfig:
     weighting: more, uniform (vanilla mixing), fixed (with weights), or another of `engine.weighting`. alpha: share of
     the NEW head gradient in the smoothing. normalization: of the head gradients, none, l2, loss or l2_loss. None in
     either is the rule's own: 0.99 and l2 for more and frank_wolfe, 1 and none for the others, as in their papers.
-    lambda_scope: over the whole batch, or micro_batch as the paper's code has it. label_smoothing, center,
-    sum_to_zero: see PairLoss. Raises ValueError for a number that cannot be meant.
+    lambda_scope: over the whole batch, or micro_batch as the paper's code has it. losses: coefficients of terms that
+    are added to Bradley-Terry, such as {"center": 0.01}; see `engine.losses`.
+    Raises ValueError for a number that cannot be meant.
     """
 
     output_dir: str | Path
@@ -54,9 +56,7 @@ class MoreConfig:
     normalization: Normalization | None = None
     weights: tuple[float, ...] | None = None
     lambda_scope: LambdaScope = "batch"
-    label_smoothing: float = 0.0
-    center: float = 0.0
-    sum_to_zero: float = 0.0
+    losses: Mapping[str, float] = field(default_factory=dict)
     lora: LoraSpec | None = None
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class MoreConfig:
         return "bf16" if self.bf16 else "fp32"
 
     def pair_loss(self) -> PairLoss:
-        return PairLoss(self.label_smoothing, self.center, self.sum_to_zero)
+        return PairLoss(self.losses)
 
     def weighting_spec(self) -> WeightingSpec:
         return WeightingSpec(self.weighting, self.alpha, self.normalization, self.weights)

@@ -110,9 +110,10 @@ def _pair_by_pair(z: torch.Tensor, head: torch.Tensor, rewards: torch.Tensor, ru
 
 
 def _summed(totals: PairTotals, group: Group) -> PairTotals:
-    """One exchange for the four sums."""
-    parts = torch.stack([totals.n_pairs, totals.losses, totals.margins, totals.rewards])
-    return PairTotals(*group.sum(parts).unbind())
+    """One exchange for all sums."""
+    parts = torch.stack([totals.n_pairs, totals.losses, totals.margins, *totals.quantities])
+    n_pairs, losses, margins, *_ = summed = group.sum(parts)
+    return PairTotals(n_pairs, losses, margins, summed[3:])
 
 
 def _gathered(rows: torch.Tensor, group: Group) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """What one run holds: its params, its tables in the order of the params, and the sentences computed from them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,16 +21,14 @@ _OF_THE_PAPER = (
 
 @dataclass(frozen=True)
 class Study:
-    """Tables of one run; one that is not there is empty, so that its figure says "not measured"."""
+    """Tables of one run; one that is not there is empty, so that its figure says "not measured".
+
+    A table is checked against its schema, and put into the order of the params, when it is first asked for.
+    """
 
     params: Params
-    tables: dict[str, pd.DataFrame]
-
-    @classmethod
-    def of(cls, params: Params, tables: dict[str, pd.DataFrame]) -> "Study":
-        """Check each table against its schema and put its rows in the order of the params."""
-        known = {name: schemas.check(table, name) for name, table in tables.items() if name in schemas.SCHEMAS}
-        return cls(params, order_tables(known, list(params.sources), list(params.bases), list(params.regimes)))
+    tables: Mapping[str, pd.DataFrame]
+    _in_order: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """A table as figures show it: the measures of reward models without those of ensembles."""
@@ -37,8 +36,13 @@ class Study:
         return table[~table["scheme"].isin(ENSEMBLES)] if name in _OF_THE_PAPER else table
 
     def every(self, name: str) -> pd.DataFrame:
-        """A table with all of its rows."""
-        return self.tables[name] if name in self.tables else schemas.empty(name)
+        """A table with all of its rows. Raises TableError where it is not what its schema says."""
+        if name not in self._in_order:
+            params = self.params
+            found = schemas.check(self.tables[name], name) if name in self.tables else schemas.empty(name)
+            orders = (list(params.sources), list(params.bases), list(params.regimes))
+            self._in_order[name] = order_tables({name: found}, *orders)[name]
+        return self._in_order[name]
 
     @property
     def regime(self) -> str:

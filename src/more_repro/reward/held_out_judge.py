@@ -17,7 +17,6 @@ from more_repro.reward.torchrun import train_together
 
 SCHEME = Scheme(
     weighting="uniform", trained_on="mixture", alpha=1.0, normalization="none", lambda_scope="batch", weights=None,
-    label_smoothing=0.0, center=0.0, sum_to_zero=0.0,
 )  # fmt: skip
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from more_repro import tables
-from more_repro.engine.weighting import MODULES, WeightingSpec
+from more_repro.engine.losses import LOSSES
+from more_repro.engine.weighting import WEIGHTINGS, WeightingSpec, weighting_module, weighting_packages
 from more_repro.lm.base_files import fingerprint as base_fingerprint
 from more_repro.params import RewardModelParams, Scheme
 from more_repro.records import RewardModelId
 from more_repro.reward.code_digest import code_digest
+from more_repro.store.code_key import code_key
 from more_repro.store.digests import digest, file_digest
 
 _CODE = (
@@ -32,7 +34,7 @@ _CODE = (
         )
     ),
     *(f"engine/{name}.py" for name in ("distributed", "head_gradients", "lora", "loop", "model", "objective")),
-    *(f"engine/{name}.py" for name in ("optimizer", "step")),
+    *(f"engine/{name}.py" for name in ("losses/__init__", "optimizer", "step")),
     *("reward/token_store.py", "reward/step_plan.py", "reward/training.py"),
 )
 _ENCODING_CODE = (
@@ -127,7 +129,7 @@ def weighting_spec(job: TrainJob) -> WeightingSpec:
 
 
 def fingerprint(job: TrainJob) -> str:
-    """sha256 of all that this model's numbers depend on: params, pairs, base, and the code of its own weighting only.
+    """sha256 of all that this model's numbers depend on: params, pairs, base, and the code of its own rules only.
 
     Left out: where files lie, how often checkpoints are written, and which other models a sweep asks for. A training
     runs on one thread, so the number of threads is no part of it.
@@ -137,14 +139,16 @@ def fingerprint(job: TrainJob) -> str:
     from more_repro.lm.device import pick_device
 
     params = job.rm.model_dump(exclude={"sweep", "checkpoint_steps"})
-    weighting = [f"engine/weighting/{name}" for name in MODULES[job.scheme.weighting]]
+    rules = [weighting_module(job.scheme.weighting), *map(LOSSES.module, sorted(job.scheme.losses))]
+    packages = ("transformers", *weighting_packages(job.scheme.weighting))
     return digest(
         [
             repr([job.model, job.sources, job.unique_pairs, sorted(params.items()), job.scheme]),
-            repr([job.learning_rate, job.steps, torch.__version__, version("transformers"), pick_device().type]),
+            repr([job.learning_rate, job.steps, torch.__version__, *map(version, packages), pick_device().type]),
             *(digest(rows) for rows in job.rows),
             base_fingerprint(job.base),
-            code_digest([*_CODE, *weighting]),
+            code_digest(_CODE),
+            code_key(*rules, without=(*WEIGHTINGS.modules(), *LOSSES.modules())),
         ]
     )
 

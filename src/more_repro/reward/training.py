@@ -64,7 +64,7 @@ def step_rule(job: TrainJob) -> StepRule:
     """How the scheme of a job makes a step's loss of its pairs."""
     scheme = job.scheme
     weighting = make_weighting(weighting_spec(job), len(job.sources), job.unique_pairs, job.model.seed)
-    loss = PairLoss(scheme.label_smoothing, scheme.center, scheme.sum_to_zero)
+    loss = PairLoss(scheme.losses)
     return StepRule(weighting, loss, scheme.lambda_scope)
 
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from more_repro.registry import modules_in
+
 # A module that names a file beside it in a string ("printed_numbers.yaml") reads that file.
 _FILE_NAME = re.compile(r"^[\w./-]+\.(?:ya?ml|json|txt|csv|css|html|j2)$")
 
@@ -45,10 +47,12 @@ def import_closure(code: str | Path, package_root: Path, without: Iterable[str] 
 
     code: source text, or the path of a Python file (itself in the result when it lies in the package).
     package_root: folder of the package, such as src/more_repro; its name is the package's name.
-    Imports inside functions count, and so does `importlib.import_module` of a literal name. Imports under
-    `if TYPE_CHECKING:` count too: one edge too many re-runs a stage, one too few hides a change.
+    Imports inside functions count, and so does `importlib.import_module` of a literal name. `Registry("pkg.folder")`
+    counts as an import of every module of that folder. Imports under `if TYPE_CHECKING:` count too: one edge too many
+    re-runs a stage, one too few hides a change.
     without: dotted names of modules that are not followed and not in the result.
-    Raises SyntaxError for code that does not parse; ValueError for an import of a module that the package lacks.
+    Raises SyntaxError for code that does not parse; ValueError for an import of a module that the package lacks, and
+    for a Registry of anything but a literal name.
     """
     finder = _Finder(package_root, frozenset(without))
     if isinstance(code, Path):
@@ -140,10 +144,14 @@ class _Finder:
         )
 
     def visit_code(self, code: str, module: str, is_package: bool, beside: Path | None = None) -> None:
-        imports, files = _named(code, module, is_package)
+        imports, registries, files = _named(code, module, is_package)
         for name, must_exist in imports:
             if name.split(".")[0] == self.package:
                 self._add_module(name, must_exist, importer=module)
+        for name in registries:
+            folder = self.root.parent.joinpath(*name.split("."))
+            for one in modules_in(folder) if name.split(".")[0] == self.package else ():
+                self._add_module(f"{name}.{one}", must_exist=True, importer=module)
         if beside is not None:
             self.found.update(path for path in map(beside.joinpath, files) if path.is_file())
 
@@ -172,11 +180,12 @@ class _Finder:
 
 
 @functools.cache
-def _named(code: str, module: str, is_package: bool) -> tuple[list[tuple[str, bool]], list[str]]:
-    """What `_imported` finds, and every string that looks like a file's name."""
+def _named(code: str, module: str, is_package: bool) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
+    """What `_imported` and `_registries` find, and every string that looks like a file's name."""
     tree = _without_docstrings(ast.parse(code))
     strings = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    return list(_imported(tree, module, is_package)), [text for text in strings if _FILE_NAME.match(text)]
+    files = [text for text in strings if _FILE_NAME.match(text)]
+    return list(_imported(tree, module, is_package)), list(_registries(tree, module)), files
 
 
 def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
@@ -189,13 +198,22 @@ def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple
             yield base, True
             # `from package import x`: x is a module or a name that the package defines.
             yield from ((f"{base}.{alias.name}", False) for alias in node.names if alias.name != "*")
-        elif isinstance(node, ast.Call) and _calls_import_module(node):
-            argument = node.args[0] if node.args else None
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                yield argument.value, True
+        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
+            if (name := _literal_argument(node)) is not None:
+                yield name, True
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE_NAME.match(node.value):
-            # A table of module names imported on demand, such as the readers of sources.
+            # A module that is named to be imported elsewhere, such as in a worker process.
             yield node.value, False
+
+
+def _registries(tree: ast.Module, module: str) -> Iterator[str]:
+    """Dotted names of the packages whose folders a module loads from by name: every file there may run."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) == "Registry":
+            name = _literal_argument(node)
+            if name is None:
+                raise ValueError(f"{module}: Registry takes its package as a literal, or its files cannot be followed")
+            yield name
 
 
 def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
@@ -206,7 +224,13 @@ def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
     return ".".join([*parts, node.module] if node.module else parts)
 
 
-def _calls_import_module(node: ast.Call) -> bool:
+def _called(node: ast.Call) -> str:
+    """Name of the function that is called, whatever it is an attribute of."""
     function = node.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return name in ("import_module", "__import__")
+    return function.attr if isinstance(function, ast.Attribute) else str(getattr(function, "id", ""))
+
+
+def _literal_argument(node: ast.Call) -> str | None:
+    """The first argument, if it is a text."""
+    first = node.args[0] if node.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None

@@ -1,1 +1,1 @@
-"""Judges, one file each: what scores a response, and how far apart two scores must be to name a winner."""
+"""Judges: what a judge is, what judges of pairs share, and one file per judge in `kinds`."""

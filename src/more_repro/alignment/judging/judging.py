@@ -1,39 +1,33 @@
 """The one door to all judges: verdicts on policies, and what is needed to add them up and to rank."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.alignment.judges import oracle, replay
-from more_repro.alignment.judges.answers import Answers
-from more_repro.alignment.judges.chat import endpoint
-from more_repro.alignment.judges.chat import judge as chat
+from more_repro.alignment.judges.by_kind import make_judge
 from more_repro.alignment.judges.errors import JudgeError
-from more_repro.alignment.judges.questions import Question
+from more_repro.alignment.judges.judge import Judge, JudgeInputs, JudgeOfPairs, Scorer, ScoringJudge
 from more_repro.alignment.judging.judge_statistics import judge_statistics
-from more_repro.alignment.judging.match_ups import Comparisons, comparisons
+from more_repro.alignment.judging.match_ups import comparisons
 from more_repro.alignment.judging.over_optimisation import best_of_n_tables
 from more_repro.alignment.judging.pairwise import pair_points, pair_verdicts
-from more_repro.alignment.judging.scored import TIE_WIDTHS, scored_points, scored_verdicts
+from more_repro.alignment.judging.scored import scored_points, scored_verdicts
 from more_repro.params import Params, Stats
 from more_repro.paths import Paths
-from more_repro.stats.random import numbered
-
-Scorer = Callable[[pd.DataFrame], pd.Series]  # rows with prompt, response, finished -> scores on their index
 
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """verdicts, statistics, replies: tables "verdicts", "judge_statistics", "judge_replies".
+    """judge, verdicts, statistics, replies: tables "judge", "verdicts", "judge_statistics", "judge_replies".
 
     policies: [policy, *MODEL_KEY], P rows. prompts: [prompt_id, source]. points: (prompts, P, P), of each policy
     against each other: 1 won, 0.5 tied, 0 lost, NaN where they did not meet or the verdict is invalid.
     score: the judge's own, None for a judge of pairs. tie_width: how near two scores are a tie.
     """
 
+    judge: pd.DataFrame
     verdicts: pd.DataFrame
     statistics: pd.DataFrame
     replies: pd.DataFrame
@@ -52,9 +46,13 @@ def judge(params: Params, paths: Paths, responses: pd.DataFrame, held_out: Score
     Raises JudgeError where the judge cannot be asked, its budget does not do, or more than judge.invalid_share of the
     verdicts are invalid; ValueError where responses are missing.
     """
-    scorers: dict[str, Scorer] = {"oracle": oracle.scores, "held_out_reward_model": held_out}
-    score = scorers.get(params.judge.kind)
-    judged = _by_pairs(params, paths, responses) if score is None else _by_scores(params, responses, score)
+    asked = make_judge(JudgeInputs(params, paths, held_out))
+    if isinstance(asked, ScoringJudge):
+        judged = _by_scores(params, responses, asked)
+    elif isinstance(asked, JudgeOfPairs):
+        judged = _by_pairs(params, responses, asked)
+    else:
+        raise TypeError(f"the judge {params.judge.kind!r} gives neither scores nor answers: {type(asked).__bases__}")
     _check_invalid(judged.verdicts, params.judge.invalid_share)
     return judged
 
@@ -69,27 +67,31 @@ def best_of_n(judged: Judgment, rewards: pd.DataFrame, samples: pd.DataFrame, st
     return best_of_n_tables(rewards, samples, judged.score(samples), judged.tie_width, stats)
 
 
-def _by_scores(params: Params, responses: pd.DataFrame, score: Scorer) -> Judgment:
-    met, scores = comparisons(responses), score(responses)
-    width = TIE_WIDTHS[params.judge.kind](scores)
+def _by_scores(params: Params, responses: pd.DataFrame, judge: ScoringJudge) -> Judgment:
+    met, scores = comparisons(responses), judge.scores(responses)
+    width = judge.tie_width(scores)
     verdicts = scored_verdicts(met, scores, width)
     return Judgment(
+        judge=_described(params, judge),
         verdicts=verdicts,
         statistics=judge_statistics(met, verdicts, params.stats, answers=None, tie_width=width),
         replies=tables.empty("judge_replies"),
         policies=met.policies,
         prompts=met.prompts,
         points=scored_points(met, scores, width),
-        score=score,
+        score=judge.scores,
         tie_width=width,
     )
 
 
-def _by_pairs(params: Params, paths: Paths, responses: pd.DataFrame) -> Judgment:
+def _by_pairs(params: Params, responses: pd.DataFrame, judge: JudgeOfPairs) -> Judgment:
     met = comparisons(responses, params.judge.prompts)
-    verdicts, answers = pair_verdicts(met, params.judge.criteria, lambda questions: _ask(params, paths, met, questions))
+    # Two questions make a verdict: with more than this left unanswered the share of invalid ones is too high.
+    most_unanswered = 2 * params.judge.invalid_share * len(met.rows)
+    verdicts, answers = pair_verdicts(met, params.judge.criteria, lambda asked: judge.answers(asked, most_unanswered))
     replies = pd.DataFrame(sorted(answers.replies.items()), columns=["request", "reply"])
     return Judgment(
+        judge=_described(params, judge),
         verdicts=verdicts,
         statistics=judge_statistics(met, verdicts, params.stats, answers=answers, tie_width=None),
         replies=tables.check(replies, "judge_replies"),
@@ -99,20 +101,9 @@ def _by_pairs(params: Params, paths: Paths, responses: pd.DataFrame) -> Judgment
     )
 
 
-def _ask(params: Params, paths: Paths, met: Comparisons, questions: Sequence[Question]) -> Answers:
-    asked, folder = params.judge.chat, paths.scratch / "judge"
-    if params.judge.kind == "replay":
-        path = replay.replay_path(params.data.folder, params.judge.replay or "")
-        return replay.answer_questions(questions, asked.attempts, path, folder / "wanted.jsonl")
-    return chat.answer_questions(
-        questions,
-        asked,
-        endpoint.from_environment(),
-        folder,
-        # Two questions make a verdict: with more than this left unanswered the share of invalid ones is too high.
-        most_unanswered=2 * params.judge.invalid_share * len(met.rows),
-        rng=numbered(params.data.seed),
-    )
+def _described(params: Params, judge: Judge) -> pd.DataFrame:
+    """The table "judge": what the report says of who judged."""
+    return tables.check(pd.DataFrame([{"kind": params.judge.kind, "note": judge.note}]), "judge")
 
 
 def _check_invalid(verdicts: pd.DataFrame, most: float) -> None:

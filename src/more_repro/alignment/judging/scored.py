@@ -1,19 +1,11 @@
 """Verdicts of a judge that scores responses: two are compared by their scores, near ones are a tie."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.alignment.judges import oracle, reward_model
 from more_repro.alignment.judging.match_ups import Comparisons
 
-# How near two scores are a tie, per judge of params.
-TIE_WIDTHS: dict[str, Callable[[pd.Series], float]] = {
-    "oracle": oracle.tie_width,
-    "held_out_reward_model": reward_model.tie_width,
-}
 _NAMES = np.array(["lose", "tie", "win"])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.alignment.judges import oracle
+from more_repro.alignment.judges import shared_utility
 from more_repro.params import Params
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.stats.best_of_n import best_of_n
@@ -82,7 +82,7 @@ def oracle_choice(samples: pd.DataFrame) -> pd.DataFrame:
 
     Embedded world only: elsewhere there is no shared utility to read.
     """
-    return _reference(samples.assign(reward=oracle.scores(samples)), "reward", ORACLE_CHOICE)
+    return _reference(samples.assign(reward=shared_utility.scores(samples)), "reward", ORACLE_CHOICE)
 
 
 def _reference(samples: pd.DataFrame, by: str, policy: str) -> pd.DataFrame:

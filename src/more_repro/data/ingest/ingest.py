@@ -14,6 +14,7 @@ from more_repro.data.ingest.audit import Part
 from more_repro.data.ingest.corpus import corpus_texts
 from more_repro.data.ingest.splitting import Parts, Splits, split_sources
 from more_repro.data.reading.read_source import FileFacts, read_source
+from more_repro.data.sources import pair_maker
 from more_repro.params import Data, Params, Source
 from more_repro.paths import Paths
 from more_repro.progress import Progress
@@ -119,7 +120,8 @@ def _describe(name: str, source: Source, parts: Parts) -> dict[str, str]:
     for split in SPLITS:
         hasher.update("\n".join([split, *sorted(parts[split].pairs["pair_id"])]).encode())
     files = ", ".join(part for part in (source.train, source.test) if part is not None)
-    origin = "embedded world" if source.reader == "embedded" else source.location or files
+    maker = pair_maker(source.reader)
+    origin = source.location or files if maker is None else maker.origin
     return {
         "source": name,
         "reader": source.reader,

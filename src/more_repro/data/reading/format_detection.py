@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from more_repro.data.sources import READERS, find_reader
+from more_repro.data.sources import row_readers
 from more_repro.files.rows import InputError, Row
 
 HEAD = 20  # rows that are looked at
@@ -12,7 +12,7 @@ HEAD = 20  # rows that are looked at
 
 def candidates(row: dict[str, Any]) -> tuple[str, ...]:
     """The readers whose format a row looks like."""
-    return tuple(name for name in READERS if find_reader(name).fits(row))
+    return tuple(name for name, reader in row_readers().items() if reader.fits(row))
 
 
 def detect(head: Sequence[Row], where: str) -> str:
@@ -29,7 +29,7 @@ def detect(head: Sequence[Row], where: str) -> str:
         place, keys = next((place, list(row)) for place, row, fits in rows if fits == names)
         shown = f"keys {', '.join(keys) or '(none)'}"
         shown += f", which fit {' and '.join(names)}" if names else ""
-        needs = "; ".join(f"{name}: {find_reader(name).needs}" for name in READERS)
+        needs = "; ".join(f"{name}: {reader.needs}" for name, reader in row_readers().items())
         raise InputError(place, "format", shown, f"rows of one known format. {needs}")
     return names[0]
 
@@ -37,7 +37,7 @@ def detect(head: Sequence[Row], where: str) -> str:
 def mixed(row: Row, reader: str) -> InputError | None:
     """The error of a row that lacks the keys of its file's format and has those of another; None for any other row."""
     where, content = row
-    if not isinstance(content, dict) or find_reader(reader).keys <= content.keys():
+    if not isinstance(content, dict) or row_readers()[reader].keys <= content.keys():
         return None
     names = candidates(content)
     if not names or reader in names:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from more_repro.data.reading import format_detection
 from more_repro.data.reading.loading import raw_rows
-from more_repro.data.sources import find_reader
+from more_repro.data.sources import pair_maker, row_readers
 from more_repro.data.sources.pair_collector import Rows
 from more_repro.data.sources.reader import How, RowReader
 from more_repro.files.rows import InputError, RawRows, Row
@@ -57,14 +57,13 @@ class Allowance:
 
 
 def read_source(name: str, source: Source, data: Data) -> tuple[dict[Split, Rows], list[FileFacts]]:
-    """Every split that a source has: train, test if it is named, and validation where the world makes it.
+    """Every split that a source has: train, test if it is named, and validation where its reader makes the pairs.
 
     Raises InputError for a file that cannot be read, and for more unreadable rows than data.unreadable_rows.
     """
-    if source.reader == "embedded":
-        from more_repro.data.sources import embedded  # the one source that is made, not read
-
-        return {split: embedded.read(name, source, data, split) for split in SPLITS}, []
+    maker = pair_maker(source.reader)
+    if maker is not None:
+        return {split: maker.make(name, source, data, split) for split in SPLITS}, []
     allowance = Allowance(data.unreadable_rows)
     train, facts = read_split(name, source, data, "train", allowance)
     if source.test is None:
@@ -84,7 +83,7 @@ def read_split(
         where = raw.file if source.location is not None else str(Path(data.folder) / raw.file)
         raise InputError(where, "rows", 0, "at least one row")
     chosen = format_detection.detect(head, head[0][0]) if source.reader == "auto" else source.reader
-    reader = find_reader(chosen)(rows, How(source.subset, data.ranked))
+    reader = row_readers()[chosen](rows, How(source.subset, data.ranked))
     n_rows = _feed(reader, chosen, chain(head, raw.rows), allowance or Allowance(data.unreadable_rows))
     return rows, _facts(name, split, raw, reader.form(), n_rows)
 

@@ -1,33 +1,35 @@
-"""Readers of preference data sets: one module each, with a class Reader that makes pairs of raw rows.
-
-A new one is a new file, its line in READERS, and its name in params. The embedded world makes its pairs itself.
-"""
+"""Sources of preference pairs: what a reader is, what readers share, and one file per reader in `readers`."""
 
 import functools
-import importlib
 from collections.abc import Collection
 
-from more_repro.data.sources.reader import RowReader
+from more_repro.data.sources.reader import PairMaker, RowReader
+from more_repro.registry import Registry
 
-READERS: dict[str, str] = {
-    "text_score": "more_repro.data.sources.text_score",
-    "trl": "more_repro.data.sources.trl",
-    "domain_specific": "more_repro.data.sources.domain_specific",
-    "hh": "more_repro.data.sources.hh",
-    "oasst1": "more_repro.data.sources.oasst1",
-    "webgpt": "more_repro.data.sources.webgpt",
-    "summarize": "more_repro.data.sources.summarize",
-}
+READERS = Registry("more_repro.data.sources.readers", "reader")
 
 
 @functools.cache
-def find_reader(reader: str) -> type[RowReader]:
-    """The class `Reader` of a reader's module."""
-    found: type[RowReader] = importlib.import_module(READERS[reader]).Reader
+def find_reader(name: str) -> type[RowReader] | type[PairMaker]:
+    """The class `Reader` of a reader's module. Raises UnknownNameError."""
+    found: type[RowReader] | type[PairMaker] = READERS.load(name).Reader
     return found
+
+
+def pair_maker(reader: str) -> type[PairMaker] | None:
+    """The reader of that name in params, if it makes its pairs itself; None for one of rows, and for `auto`."""
+    found = None if reader == "auto" else find_reader(reader)
+    return found if found is not None and issubclass(found, PairMaker) else None
+
+
+@functools.cache
+def row_readers() -> dict[str, type[RowReader]]:
+    """The readers of raw rows by name: those whose format can be told from a row."""
+    found = {name: find_reader(name) for name in READERS.names()}
+    return {name: reader for name, reader in found.items() if issubclass(reader, RowReader)}
 
 
 def columns_of_json(header: Collection[str]) -> frozenset[str]:
     """The columns that hold JSON where the cells are text, as in CSV, by the formats that this header may belong to."""
-    readers = [find_reader(name) for name in READERS]
+    readers = row_readers().values()
     return frozenset().union(*(reader.json_columns for reader in readers if reader.keys <= set(header)))

@@ -1,10 +1,12 @@
-"""What every reader of raw rows is: told apart by the keys of a row, fed row by row, and able to say what it read."""
+"""What a reader is: most are fed raw rows and say what they read; one may also make its pairs itself."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from more_repro.data.sources.pair_collector import Rows
 from more_repro.files.rows import InputError
+from more_repro.params import Data, Source
+from more_repro.records import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class RowReader:
     needs: ClassVar[str]  # what a row must hold, for people
     keys: ClassVar[frozenset[str]]  # that every row of the format has
     json_columns: ClassVar[frozenset[str]] = frozenset()  # that hold no text, should the cells be text
+    subset_is_folder: ClassVar[bool] = True  # of a hub set, which holds one for each subset
 
     def __init__(self, rows: Rows, how: How) -> None:
         self.rows, self.how = rows, how
@@ -39,6 +42,17 @@ class RowReader:
 
     def form(self) -> str:
         """The format in words, after the rows were read: "text-score, 2 texts a row"."""
+        raise NotImplementedError
+
+
+class PairMaker:
+    """A source whose pairs are made, not read: it has all three splits, and no file."""
+
+    origin: ClassVar[str]  # where the pairs come from, in words, for the audit
+
+    @classmethod
+    def make(cls, name: str, source: Source, data: Data, split: Split) -> Rows:
+        """Make the pairs of a split, the same ones every time. Raises InputError for params it cannot use."""
         raise NotImplementedError
 
 

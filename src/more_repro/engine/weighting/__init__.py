@@ -1,21 +1,28 @@
-"""Rules that turn the head gradients of K sources into lambda on the simplex; one file each."""
+"""Rules that turn the head gradients of K sources into lambda on the simplex; one file each, with a function `make`.
+
+A weighting's name is that of its file; what several of them solve with is in `solvers`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from more_repro.registry import Registry
 
 if TYPE_CHECKING:
     import torch
 
 Normalization = Literal["none", "l2", "loss", "l2_loss"]
+WEIGHTINGS = Registry("more_repro.engine.weighting", "weighting")
 
 
 @dataclass(frozen=True, slots=True)
 class WeightingSpec:
     """A weighting by name, with what its kind needs.
 
+    name: of a file here; where that file offers several, the wanted one follows a colon, as in `torchjd:UPGrad`.
     alpha (share of the NEW gradient in the smoothing) and normalization are of the head gradients, for all rules that
     look at them; None for the rule's own: 0.99 and l2 for more and frank_wolfe, 1 and none for the others, as their
     papers have it. weights: one for each source, for `fixed`.
@@ -25,6 +32,16 @@ class WeightingSpec:
     alpha: float | None = None
     normalization: Normalization | None = None
     weights: tuple[float, ...] | None = None
+
+    @property
+    def variant(self) -> str:
+        """What follows the colon of the name, "" without one."""
+        return self.name.partition(":")[2]
+
+    def of_gradients(self) -> dict[str, Any]:
+        """What is said of the head gradients; what is left open is the rule's own."""
+        given = {"alpha": self.alpha, "normalization": self.normalization}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Weighting(Protocol):
@@ -43,108 +60,26 @@ class Weighting(Protocol):
 def make_weighting(spec: WeightingSpec, n_sources: int, unique_counts: Sequence[int], seed: int) -> Weighting:
     """The weighting that a spec names.
 
-    unique_counts: distinct pairs of each source, for `proportional`. seed: for `random` and `pcgrad`.
+    unique_counts: distinct pairs of each source, for `proportional`. seed: for `random`, `pcgrad` and `torchjd`.
     Raises ValueError if a count or a weight is missing or the name is unknown.
     """
-    if spec.name not in _FACTORIES:
-        raise ValueError(f"unknown weighting {spec.name!r}; known: {', '.join(_FACTORIES)}")
+    module = WEIGHTINGS.load(spec.name.partition(":")[0])
+    if ":" in spec.name and not getattr(module, "HAS_VARIANTS", False):
+        raise ValueError(f"unknown weighting {spec.name!r}: {spec.name.partition(':')[0]} is one rule, without a colon")
     if len(unique_counts) != n_sources:
         raise ValueError(f"expected a count of unique pairs for each of {n_sources} sources, found {unique_counts}")
-    return _FACTORIES[spec.name](spec, unique_counts, seed)
+    made: Weighting = module.make(spec, unique_counts, seed)
+    return made
 
 
-def _of_gradients(spec: WeightingSpec) -> dict[str, Any]:
-    """What a spec says of the head gradients; what it leaves open is the rule's own."""
-    said = {"alpha": spec.alpha, "normalization": spec.normalization}
-    return {name: value for name, value in said.items() if value is not None}
+def weighting_module(name: str) -> str:
+    """Dotted name of the module that holds a weighting: with its imports, all the code that is its own.
+
+    Raises UnknownNameError.
+    """
+    return WEIGHTINGS.module(name.partition(":")[0])
 
 
-def _uniform(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.uniform import Uniform
-
-    return Uniform(len(unique_counts))
-
-
-def _proportional(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.proportional import Proportional
-
-    return Proportional(unique_counts)
-
-
-def _random(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.random_weights import RandomWeights
-
-    return RandomWeights(len(unique_counts), seed)
-
-
-def _fixed(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.fixed import Fixed
-
-    if spec.weights is None or len(spec.weights) != len(unique_counts):
-        raise ValueError(f"`fixed` needs a weight for each of {len(unique_counts)} sources, found {spec.weights}")
-    return Fixed(spec.weights)
-
-
-def _more(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.more import More
-
-    return More(**_of_gradients(spec))
-
-
-def _frank_wolfe(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.frank_wolfe import FrankWolfe
-
-    return FrankWolfe(**_of_gradients(spec))
-
-
-def _upgrad(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.upgrad import UpGrad
-
-    return UpGrad(**_of_gradients(spec))
-
-
-def _cagrad(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.cagrad import CaGrad
-
-    return CaGrad(**_of_gradients(spec))
-
-
-def _pcgrad(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.pcgrad import PcGrad
-
-    return PcGrad(seed, **_of_gradients(spec))
-
-
-def _nash_mtl(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
-    from more_repro.engine.weighting.nash_mtl import NashMtl
-
-    return NashMtl(**_of_gradients(spec))
-
-
-# Imported when asked for: a process that only reads names needs no torch.
-_FACTORIES: dict[str, Callable[[WeightingSpec, Sequence[int], int], Weighting]] = {
-    "uniform": _uniform,
-    "proportional": _proportional,
-    "random": _random,
-    "fixed": _fixed,
-    "more": _more,
-    "frank_wolfe": _frank_wolfe,
-    "upgrad": _upgrad,
-    "cagrad": _cagrad,
-    "pcgrad": _pcgrad,
-    "nash_mtl": _nash_mtl,
-}
-
-# Source files of each weighting, for the fingerprint of a model: a change of another scheme's file changes nothing.
-MODULES: dict[str, tuple[str, ...]] = {
-    "uniform": ("uniform.py",),
-    "proportional": ("proportional.py",),
-    "random": ("random_weights.py",),
-    "fixed": ("fixed.py",),
-    "more": ("more.py", "gram.py", "min_norm.py"),
-    "frank_wolfe": ("frank_wolfe.py", "gram.py"),
-    "upgrad": ("upgrad.py", "gram.py"),
-    "cagrad": ("cagrad.py", "gram.py", "min_norm.py"),
-    "pcgrad": ("pcgrad.py", "gram.py"),
-    "nash_mtl": ("nash_mtl.py", "gram.py"),
-}
+def weighting_packages(name: str) -> tuple[str, ...]:
+    """Packages, beside torch, on whose version the numbers of a weighting depend. Raises UnknownNameError."""
+    return tuple(getattr(WEIGHTINGS.load(name.partition(":")[0]), "PACKAGES", ()))

@@ -1,10 +1,12 @@
 """CAGrad (arXiv 2110.14048): the direction near the mean gradient that helps the worst-off source most."""
 
+from collections.abc import Sequence
+
 import torch
 
-from more_repro.engine.weighting import Normalization
-from more_repro.engine.weighting.gram import GramWeighting, scaled, uniform
-from more_repro.engine.weighting.min_norm import min_norm_weights
+from more_repro.engine.weighting import Normalization, Weighting, WeightingSpec
+from more_repro.engine.weighting.solvers.gram import GramWeighting, scaled, uniform
+from more_repro.engine.weighting.solvers.min_norm import min_norm_weights
 
 RADIUS = 0.5  # c: how far from the mean gradient, in lengths of it; their code's default
 _CLOSE = 1e-7  # of the number that is sought
@@ -16,6 +18,10 @@ class CaGrad(GramWeighting):
 
     def __init__(self, alpha: float = 1.0, normalization: Normalization = "none") -> None:
         super().__init__(cagrad_weights, alpha, normalization)
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return CaGrad(**spec.of_gradients())
 
 
 def cagrad_weights(gram: torch.Tensor, radius: float = RADIUS) -> torch.Tensor:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from more_repro.engine.weighting import Weighting, WeightingSpec
+
 
 class Fixed:
     """lambda_k = the weight given to source k over the weights of all sources."""
@@ -22,3 +24,9 @@ class Fixed:
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Nothing to put back."""
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    if spec.weights is None or len(spec.weights) != len(unique_counts):
+        raise ValueError(f"`fixed` needs a weight for each of {len(unique_counts)} sources, found {spec.weights}")
+    return Fixed(spec.weights)

@@ -1,10 +1,12 @@
 """MORE with the solver of the paper's code: Frank-Wolfe from the best two sources (Sener and Koltun, algorithm 2)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from more_repro.engine.weighting import Normalization
-from more_repro.engine.weighting.gram import GramWeighting, scaled, uniform
+from more_repro.engine.weighting import Normalization, Weighting, WeightingSpec
+from more_repro.engine.weighting.solvers.gram import GramWeighting, scaled, uniform
 
 MAX_STEPS = 1000
 SMALLEST_CHANGE = 1e-5  # of lambda, summed over sources; both numbers as in the paper's code
@@ -15,6 +17,10 @@ class FrankWolfe(GramWeighting):
 
     def __init__(self, alpha: float = 0.99, normalization: Normalization = "l2") -> None:
         super().__init__(frank_wolfe_weights, alpha, normalization)
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return FrankWolfe(**spec.of_gradients())
 
 
 def frank_wolfe_weights(gram: torch.Tensor) -> torch.Tensor:

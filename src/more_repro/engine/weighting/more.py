@@ -1,10 +1,12 @@
 """MORE: the point of least norm in the convex hull of the sources' head gradients (spec section 2)."""
 
+from collections.abc import Sequence
+
 import torch
 
-from more_repro.engine.weighting import Normalization
-from more_repro.engine.weighting.gram import GramWeighting
-from more_repro.engine.weighting.min_norm import min_norm_weights
+from more_repro.engine.weighting import Normalization, Weighting, WeightingSpec
+from more_repro.engine.weighting.solvers.gram import GramWeighting
+from more_repro.engine.weighting.solvers.min_norm import min_norm_weights
 
 
 class More(GramWeighting):
@@ -15,6 +17,10 @@ class More(GramWeighting):
 
     def __init__(self, alpha: float = 0.99, normalization: Normalization = "l2") -> None:
         super().__init__(min_norm_weights, alpha, normalization)
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return More(**spec.of_gradients())
 
 
 def more(

@@ -1,10 +1,12 @@
 """Nash-MTL (arXiv 2202.01017): the bargaining solution, in which every source gains the same product of its share."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from more_repro.engine.weighting import Normalization
-from more_repro.engine.weighting.gram import GramWeighting, scaled, uniform
+from more_repro.engine.weighting import Normalization, Weighting, WeightingSpec
+from more_repro.engine.weighting.solvers.gram import GramWeighting, scaled, uniform
 
 RIDGE = 1e-8  # of gradients of length 1: an answer where a mixture of the gradients is zero
 _MAX_STEPS = 300
@@ -16,6 +18,10 @@ class NashMtl(GramWeighting):
 
     def __init__(self, alpha: float = 1.0, normalization: Normalization = "none") -> None:
         super().__init__(nash_weights, alpha, normalization)
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return NashMtl(**spec.of_gradients())
 
 
 def nash_weights(gram: torch.Tensor, ridge: float = RIDGE) -> torch.Tensor:

@@ -1,10 +1,12 @@
 """PCGrad (gradient surgery, arXiv 2001.06782): each gradient loses what conflicts with the others, in random order."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from more_repro.engine.weighting import Normalization
-from more_repro.engine.weighting.gram import GramWeighting, scaled
+from more_repro.engine.weighting import Normalization, Weighting, WeightingSpec
+from more_repro.engine.weighting.solvers.gram import GramWeighting, scaled
 
 
 class PcGrad(GramWeighting):
@@ -23,6 +25,10 @@ class PcGrad(GramWeighting):
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         super().load_state_dict(state)
         self._generator.set_state(state["generator"])
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return PcGrad(seed, **spec.of_gradients())
 
 
 def pcgrad_weights(gram: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

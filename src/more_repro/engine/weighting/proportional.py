@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from more_repro.engine.weighting import Weighting, WeightingSpec
+
 
 class Proportional:
     """lambda_k = unique pairs of source k over the unique pairs of all sources."""
@@ -22,3 +24,7 @@ class Proportional:
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Nothing to put back."""
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return Proportional(unique_counts)

@@ -1,6 +1,10 @@
 """The mean over sources: vanilla mixing, and with one source the single scheme."""
 
+from collections.abc import Sequence
+
 import torch
+
+from more_repro.engine.weighting import Weighting, WeightingSpec
 
 
 class Uniform:
@@ -17,3 +21,7 @@ class Uniform:
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Nothing to put back."""
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return Uniform(len(unique_counts))

@@ -1,10 +1,12 @@
 """UPGrad (Jacobian descent, arXiv 2406.16232): every gradient moved the least way to where it conflicts with none."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
-from more_repro.engine.weighting import Normalization
-from more_repro.engine.weighting.gram import GramWeighting, scaled, uniform
+from more_repro.engine.weighting import Normalization, Weighting, WeightingSpec
+from more_repro.engine.weighting.solvers.gram import GramWeighting, scaled, uniform
 
 RIDGE = 1e-8  # of a Gram matrix scaled to 1: one answer where gradients are dependent
 _DUST = 1e-12
@@ -15,6 +17,10 @@ class UpGrad(GramWeighting):
 
     def __init__(self, alpha: float = 1.0, normalization: Normalization = "none") -> None:
         super().__init__(upgrad_weights, alpha, normalization)
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return UpGrad(**spec.of_gradients())
 
 
 def upgrad_weights(gram: torch.Tensor, ridge: float = RIDGE) -> torch.Tensor:

@@ -33,7 +33,7 @@ def control_schemes(schemes: Mapping[str, Scheme]) -> tuple[str, ...]:
 
 
 def _is_control(scheme: Scheme) -> bool:
-    held_back = scheme.label_smoothing > 0 or scheme.center > 0 or scheme.sum_to_zero > 0
+    held_back = any(coefficient > 0 for coefficient in scheme.losses.values())
     return scheme.weighting in ("proportional", "random", "fixed") or (scheme.weighting == "uniform" and held_back)
 
 

@@ -5,7 +5,6 @@ runs; where nothing changed it writes the same bytes, and nothing else runs.
 """
 
 import json
-import os
 from pathlib import Path
 
 from more_repro.files.local_path import local_path
@@ -36,7 +35,7 @@ def _local_files(params: Params) -> dict[str, str]:
     """Names of files under data.folder by what names them in the params."""
     files: dict[str, str | None] = {}
     for name, source in params.sources.items():
-        if source.reader != "embedded" and source.location is None:
+        if source.location is None:
             files |= {f"{name}.train": source.train, f"{name}.test": source.test}
     taught = params.align.instructions
     if taught is not None and taught.location is None:
@@ -45,19 +44,14 @@ def _local_files(params: Params) -> dict[str, str]:
 
 
 def write_judge(params: Params, paths: Paths) -> dict[str, str]:
-    """Write and return what names the judge: its kind; of `chat` model and address, of `replay` the file's sha256.
+    """Write and return what names the judge: its kind, and what it is known by, such as model and address of `chat`.
 
     "" stands for what is not set or not there: the stage judging says so. No key, user, password or query is written.
     """
-    from more_repro.alignment.judges.chat.endpoint import BASE_URL, MODEL, public_url
+    from more_repro.alignment.judges.by_kind import find_judge  # loads pandas, which the other commands need not
 
     kind = params.judge.kind
-    named: dict[str, str] = {"kind": kind}
-    if kind == "chat":
-        named |= {"model": os.environ.get(MODEL, "").strip(), "base_url": public_url(os.environ.get(BASE_URL, ""))}
-    elif kind == "replay":
-        path = _found(params.data.folder, params.judge.replay, "judge.replay")
-        named["sha256"] = "" if path is None else _sha256(path)
+    named = {"kind": kind} | find_judge(kind).identity(params)
     _write(paths.judge, named)
     return named
 

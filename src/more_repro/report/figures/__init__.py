@@ -1,1 +1,1 @@
-"""Figures: functions of tables."""
+"""Figures, found by the catalogue: functions of tables, a module of one subject each, with its entries in `FIGURES`."""

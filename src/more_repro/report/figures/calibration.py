@@ -1,9 +1,5 @@
-"""Accuracy and calibration of every scheme: Figs 3, 4 and 6."""
+"""Accuracy and calibration of every scheme on every source: Figs 3 and 4."""
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,18 +7,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from more_repro.report import style
-from more_repro.report.row_selection import (
-    bases_of,
-    data_sets,
-    need,
-    of_base,
-    of_regime,
-    sources_of,
-    subset_size,
-    whole,
-)
-
-NULL_LABEL = "null band: perfectly calibrated, same n"
+from more_repro.report.drawing import NULL_LABEL, draw_point, scheme_handles
+from more_repro.report.entries import FigureEntry
+from more_repro.report.row_selection import bases_of, data_sets, need, of_base, of_regime, sources_of, whole
 
 
 def summary_rows(seed_summary: pd.DataFrame, metric: str, regime: str | None) -> pd.DataFrame:
@@ -94,17 +81,6 @@ def null_rows(metrics: pd.DataFrame, regime: str | None) -> pd.DataFrame:
     )
 
 
-def null_bands(metrics: pd.DataFrame | None, row: Mapping[Any, Any]) -> list[tuple[float, float]]:
-    """The null band of one row's model family and source, its ends averaged over seeds; empty where there is none."""
-    if metrics is None:
-        return []
-    same = pd.Series(data=True, index=metrics.index)
-    for name in ("base", "regime", "scheme", "trained_on", "source"):
-        same &= metrics[name] == row[name]
-    low, high = (float(metrics.loc[same, f"ece_null_{end}"].mean()) for end in ("low", "high"))
-    return [(low, high)] if np.isfinite(low) and np.isfinite(high) else []
-
-
 def _per_base(rows: pd.DataFrame) -> tuple[Figure, list[Axes]]:
     bases = bases_of(rows)
     need(rows[rows["base"] != "none"], "no trained reward model")
@@ -141,82 +117,37 @@ def _bands(null: pd.DataFrame) -> dict[str, tuple[float, float]]:
     return dict(zip(null["source"], zip(null["ece_null_low"], null["ece_null_high"], strict=True), strict=True))
 
 
-def draw_point(axis: Axes, x: float, row: Mapping[Any, Any], scheme: str) -> None:
-    estimate, low, high = float(row["estimate"]), float(row["low"]), float(row["high"])
-    colour = style.scheme_colour(scheme)
-    if np.isfinite(low) and np.isfinite(high):
-        axis.vlines(x, low, high, color=colour, linewidth=1.4, alpha=0.8, zorder=2)
-    axis.plot(
-        [x],
-        [estimate],
-        style.scheme_marker(scheme),
-        color=colour,
-        markeredgecolor=style.CARD,
-        markeredgewidth=0.5,
-        zorder=3,
-    )
-
-
 def _handles(rows: pd.DataFrame) -> list[Line2D]:
-    return [
-        Line2D(
-            [],
-            [],
-            color=style.scheme_colour(s),
-            marker=style.scheme_marker(s),
-            linewidth=1.4,
-            label=style.scheme_label(s),
-        )
-        for s in style.scheme_order(rows["scheme"])
-        if s != "length"
-    ]
+    return scheme_handles([s for s in style.scheme_order(rows["scheme"]) if s != "length"], 1.4)
 
 
-def fig6_rows(seed_summary: pd.DataFrame, regime: str | None, n_sources: int) -> pd.DataFrame:
-    """Rows of Fig 6: ECE with a column n_mixed (K); single models on their own source have K = 1."""
-    rows = of_regime(seed_summary, regime)
-    rows = rows[rows["metric"].eq("ece") & rows["estimate"].notna()]
-    sizes = rows["trained_on"].map(lambda name: subset_size(name, n_sources)).astype("Float64")
-    own = (rows["scheme"] == "single") & (rows["trained_on"] == rows["source"])
-    rows = rows.assign(n_mixed=sizes.where(~own, 1.0))
-    swept = rows[rows["trained_on"].str.fullmatch(r"first\d+")]
-    keep = rows["source"].isin(sources_of(swept)) & rows["base"].isin(bases_of(swept))
-    return rows[keep & rows["n_mixed"].notna() & rows["scheme"].isin([*swept["scheme"].unique(), "single"])]
-
-
-@style.styled
-def fig6(
-    seed_summary: pd.DataFrame,
-    regime: str | None = None,
-    n_sources: int | None = None,
-    metrics: pd.DataFrame | None = None,
-) -> Figure:
-    """ECE on the alignment sources against K, the number of mixed sources; the single model's ECE as a dashed line.
-
-    metrics: gives each point its null band; None draws none.
-    """
-    count = len(sources_of(seed_summary)) if n_sources is None else n_sources
-    rows = need(
-        fig6_rows(seed_summary, regime, count), "no reward model of the first K sources (rm.sweep) in this regime"
-    )
-    panels = list(dict.fromkeys(zip(rows["base"], rows["source"], strict=True)))
-    figure, axes = style.grid(len(panels), 2, 2.5, sharey=True)
-    for axis, (base, source) in zip(axes, panels, strict=True):
-        part = rows[(rows["base"] == base) & (rows["source"] == source)]
-        for number, scheme in enumerate(s for s in style.scheme_order(part["scheme"]) if s != "single"):
-            curve = part[part["scheme"] == scheme].sort_values("n_mixed")
-            x = curve["n_mixed"].to_numpy(dtype=float) + 0.05 * number
-            axis.plot(x, curve["estimate"], color=style.scheme_colour(scheme), linewidth=1.3)
-            for place, row in zip(x, curve.to_dict("records"), strict=True):
-                for ends in null_bands(metrics, row):
-                    axis.fill_between([place - 0.025, place + 0.025], *ends, color=style.BAND, linewidth=0, zorder=1)
-                draw_point(axis, place, row, scheme)
-        for value in part.loc[part["scheme"] == "single", "estimate"]:
-            axis.axhline(value, color=style.scheme_colour("single"), linestyle="--", linewidth=1.4)
-        axis.set_title(f"{style.short(base)} · {style.short(source)}")
-        axis.set(xlabel="K, number of mixed sources", ylabel="ECE (lower is better)", xticks=range(2, count + 1))
-    style.from_zero(axes)
-    line = Line2D([], [], color=style.scheme_colour("single"), linestyle="--", label="single model of that source")
-    extra = [line] if metrics is None else [line, Patch(color=style.BAND, label=NULL_LABEL)]
-    style.legend_below(figure, [*_handles(rows[rows["scheme"] != "single"]), *extra], 4)
-    return figure
+FIGURES = (
+    FigureEntry(
+        name="fig3",
+        title="Fig 3: accuracy of every scheme",
+        section="calibration",
+        order=10,
+        caption=(
+            "Means over {n_seeds} seeds, bars t intervals over seeds; test pairs per source: {n_test}. Dashed: the "
+            "length rule, grey its interval over prompts."
+        ),
+        alt="Accuracy of each scheme on each source and on their mean, a panel per base",
+        draw=lambda s, r: fig3(s["seed_summary"], s["metrics"], r),
+        rows=lambda s, r: summary_rows(s["seed_summary"], "accuracy", r),
+    ),
+    FigureEntry(
+        name="fig4",
+        title="Fig 4: ECE of every scheme",
+        section="calibration",
+        order=20,
+        caption=(
+            "Means over {n_seeds} seeds, bars t intervals over seeds, cut at 0; test pairs per source: {n_test}. "
+            "Grey: the ECE that a perfectly calibrated model of equal confidences shows at this number of pairs (the "
+            "mean has none), for one model, while a point is a mean over seeds. A point inside cannot be told from "
+            "calibrated."
+        ),
+        alt="ECE of each scheme on each source and on their mean with null bands, a panel per base",
+        draw=lambda s, r: fig4(s["seed_summary"], s["metrics"], r),
+        rows=lambda s, r: summary_rows(s["seed_summary"], "ece", r),
+    ),
+)

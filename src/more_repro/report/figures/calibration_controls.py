@@ -1,4 +1,4 @@
-"""Other reasons for a low ECE: one temperature, how often pairs were re-used, the length of responses."""
+"""Other reasons for a low ECE: one temperature, and how often pairs were re-used."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from more_repro.evaluation.metrics.length_bias import EXCESS
 from more_repro.report import style
-from more_repro.report.figures.calibration import NULL_LABEL, draw_point, null_bands
-from more_repro.report.row_selection import bases_of, data_sets, first_seed, need, of_base, of_regime, sources_of, whole
+from more_repro.report.drawing import NULL_LABEL, draw_point, null_bands, scheme_handles
+from more_repro.report.entries import FigureEntry
+from more_repro.report.row_selection import bases_of, data_sets, need, of_base, of_regime, sources_of, whole
 
 _KEY = ["base", "regime", "scheme", "trained_on", "source"]
 
@@ -120,50 +120,38 @@ def reuse(
         axis.set(xlabel="passes over each pair of the source")
     style.from_zero(axes)
     band = [] if metrics is None else [Patch(color=style.BAND, label=NULL_LABEL)]
-    style.legend_below(figure, [*_handles(present), *band])
+    style.legend_below(figure, [*scheme_handles(present), *band])
     return figure
 
 
-def length_rows(length_bias: pd.DataFrame, regime: str | None) -> pd.DataFrame:
-    """How much more each model expects the longer response to win than the labels say: lowest seed.
-
-    Single models on their own source, as `top`.
-    """
-    rows = of_regime(whole(length_bias), regime)
-    rows = data_sets(rows[rows["statistic"].eq(EXCESS) & rows["scheme"].ne("length")])
-    rows = rows[(rows["scheme"] != "single") | (rows["trained_on"] == rows["source"])]
-    return first_seed(rows.assign(scheme=rows["scheme"].where(rows["scheme"] != "single", "top")))
-
-
-@style.styled
-def length(length_bias: pd.DataFrame, regime: str | None = None) -> Figure:
-    """Mean probability that the longer response is preferred, less the share of pairs in which it is the chosen one."""
-    rows = need(length_rows(length_bias, regime), "no reward model stands beside the length rule")
-    sources = sources_of(rows)
-    figure, axes = style.grid(len(bases_of(rows)), 1, 2.6, sharey=True)
-    schemes = style.scheme_order(rows["scheme"])
-    for axis, base in zip(axes, bases_of(rows), strict=True):
-        part = of_base(rows, base)
-        for place, source in enumerate(sources):
-            for number, scheme in enumerate(schemes):
-                one = part[(part["scheme"] == scheme) & (part["source"] == source)]
-                x = place - 0.4 + (number + 0.5) * 0.8 / len(schemes)
-                for row in one.to_dict("records"):
-                    draw_point(axis, x, row, scheme)
-        for place in range(1, len(sources), 2):
-            axis.axvspan(place - 0.5, place + 0.5, color="#f1f3f6", zorder=0)
-        axis.axhline(0.0, color=style.INK, linewidth=1.0, linestyle="--")
-        axis.set_xticks(range(len(sources)), [style.short(source, 16) for source in sources])
-        axis.set(ylabel="leans to the longer", xlim=(-0.5, len(sources) - 0.5))
-        axis.set_title(f"base {style.short(base)}")
-        axis.grid(visible=False, axis="x")
-    line = Line2D([], [], color=style.INK, linestyle="--", linewidth=1.0, label="as the labels do")
-    style.legend_below(figure, [*_handles(schemes), line], 4)
-    return figure
-
-
-def _handles(schemes: Sequence[str]) -> list[Line2D]:
-    return [
-        Line2D([], [], color=style.scheme_colour(s), marker=style.scheme_marker(s), label=style.scheme_label(s))
-        for s in schemes
-    ]
+FIGURES = (
+    FigureEntry(
+        name="temperature",
+        title="ECE before and after one temperature",
+        section="calibration",
+        order=50,
+        caption=(
+            "Full: as trained; hollow: after the one temperature that fits the validation pairs. Bars: t intervals "
+            "over {n_seeds} seeds, cut at 0; grey: null band of the margins so divided; test pairs pooled: "
+            "{n_pooled}. What the arrow removes is scale, and best-of-n cannot see it."
+        ),
+        alt="ECE of each scheme before and after temperature scaling with null band, a panel per base",
+        draw=lambda s, r: temperature(s["seed_summary"], s["metrics"], r),
+        rows=lambda s, r: temperature_rows(s["seed_summary"], s["metrics"], r),
+    ),
+    FigureEntry(
+        name="reuse",
+        title="ECE against the re-use of small sources",
+        section="calibration",
+        order=70,
+        caption=(
+            "Each regime is a point: how often training used every pair of the source, and the ECE on its test pairs. "
+            "Bars: t intervals over {n_seeds} seeds; grey: null band; test pairs per source: {n_test}. Regimes may "
+            "differ in learning rate too."
+        ),
+        alt="ECE on re-used sources against passes over their pairs, by scheme",
+        draw=lambda s, r: reuse(s["seed_summary"], s["mixture_summary"], metrics=s["metrics"]),
+        rows=lambda s, r: reuse_rows(s["seed_summary"], s["mixture_summary"]),
+        per_regime=False,
+    ),
+)

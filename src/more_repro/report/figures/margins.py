@@ -1,4 +1,4 @@
-"""Distributions of margins: Figs 1 middle and right, 5, 8 and 9."""
+"""Distributions of margins: Figs 1 middle and right, 8 and 9."""
 
 from collections.abc import Sequence
 
@@ -8,20 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from more_repro.report import style
-from more_repro.report.row_selection import (
-    bases_of,
-    data_sets,
-    first_seed,
-    labelled,
-    need,
-    of_align,
-    of_regime,
-    one_base,
-    whole,
-)
+from more_repro.report.entries import FigureEntry
+from more_repro.report.row_selection import data_sets, first_seed, labelled, need, of_regime, one_base, whole
 
 COMPARED = ("multitask", "more")
 _ORDERINGS = {"correct": (style.SOURCE_COLOURS[0], 0.2), "wrong": (style.SOURCE_COLOURS[1], -0.2)}  # colour, shift
+_EVERY = ("raw", "single", *COMPARED)
 
 
 def margin_rows(
@@ -61,45 +53,6 @@ def fig8(margin_boxes: pd.DataFrame, regime: str | None = None) -> Figure:
     return _boxes(margin_rows(margin_boxes, regime, None, ("raw", "single", *COMPARED)))
 
 
-def fig5_rows(
-    margin_histogram: pd.DataFrame, regime: str | None, align_sources: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """Rows of Fig 5: multitask, more, and the single model of the same source."""
-    rows = of_align(margin_rows(margin_histogram, regime, None, ("single", *COMPARED)), align_sources)
-    return rows[(rows["scheme"] != "single") | (rows["trained_on"] == rows["source"])]
-
-
-@style.styled
-def fig5(
-    margin_histogram: pd.DataFrame, regime: str | None = None, align_sources: Sequence[str] | None = None
-) -> Figure:
-    """Margins of single, multitask and more on the sources that policies are aligned on."""
-    rows = need(fig5_rows(margin_histogram, regime, align_sources), "no margins of single, multitask or more")
-    panels = [(b, s) for b in bases_of(rows) for s in dict.fromkeys(rows["source"])]
-    figure, axes = style.grid(len(panels), 2, 2.3, sharex=True)
-    for place, (axis, (base, source)) in enumerate(zip(axes, panels, strict=True)):
-        part = rows[(rows["base"] == base) & (rows["source"] == source)]
-        for scheme in style.scheme_order(part["scheme"]):
-            curve = part[part["scheme"] == scheme].sort_values("bin_low")
-            edges = [*curve["bin_low"], curve["bin_high"].iloc[-1]]
-            axis.stairs(
-                curve["density"],
-                edges,
-                color=style.scheme_colour(scheme),
-                linewidth=1.8,
-                label=style.scheme_label(scheme),
-            )
-            axis.stairs(curve["density"], edges, color=style.scheme_colour(scheme), fill=True, alpha=0.1)
-        axis.axvline(0, color=style.INK, linewidth=0.9)
-        _limit(axis, rows)
-        axis.set_title(f"{style.short(base)} · {style.short(source)}")
-        axis.set(ylabel="density", ylim=(0, None))
-        if place >= len(panels) - 2:
-            axis.set(xlabel="margin (right of 0: ordered correctly)")
-    style.legend_below(figure, _handles(rows["scheme"]))
-    return figure
-
-
 def _ridges(rows: pd.DataFrame) -> Figure:
     need(rows, "no margins of single-source reward models")
     models = list(dict.fromkeys(rows["model"]))
@@ -125,7 +78,7 @@ def _ridges(rows: pd.DataFrame) -> Figure:
             )
             axis.plot(centre, level + 0.86 * curve["density"] / top, color=colour, linewidth=1.0)
         axis.axvline(0, color=style.INK, linewidth=0.9)
-        _limit(axis, rows)
+        limit_to_filled_bins(axis, rows)
         _model_axis(axis, models, 0.3, base, source)
     figure.supxlabel("margin (right of 0: ordered correctly); each curve has its own height", fontsize=9)
     return figure
@@ -161,12 +114,65 @@ def _model_axis(axis: Axes, models: list[str], offset: float, base: str, source:
     axis.locator_params(axis="x", nbins=4)
 
 
-def _limit(axis: Axes, rows: pd.DataFrame) -> None:
+def limit_to_filled_bins(axis: Axes, rows: pd.DataFrame) -> None:
     """Leave out the empty ends of the common bins."""
     filled = rows[rows["density"] > 0.002 * float(rows["density"].max())]
     if not filled.empty:
         axis.set_xlim(float(filled["bin_low"].min()), float(filled["bin_high"].max()))
 
 
-def _handles(schemes: pd.Series) -> list[Patch]:
-    return [Patch(color=style.scheme_colour(s), label=style.scheme_label(s)) for s in style.scheme_order(schemes)]
+FIGURES = (
+    FigureEntry(
+        name="fig1_middle",
+        title="Fig 1 middle: margins of single-source reward models",
+        section="disagreement",
+        order=20,
+        caption=(
+            "Reward of chosen minus reward of rejected, a panel for each test source; full colour: the model's own "
+            "source. Compare spreads down a panel; the part right of the line is ordered correctly. Seed {seed}; test "
+            "pairs per source: {n_test}."
+        ),
+        alt="Ridge plots of the margin distribution of each single-source reward model on each source",
+        draw=lambda s, r: fig1_middle(s["margin_histogram"], r),
+        rows=lambda s, r: margin_rows(s["margin_histogram"], r, "", ("raw", "single")),
+    ),
+    FigureEntry(
+        name="fig1_right",
+        title="Fig 1 right: margins of correctly and wrongly ordered pairs",
+        section="disagreement",
+        order=30,
+        caption=(
+            "The same margins as boxes. A wide box of wrongly ordered pairs: the model is sure of itself where it is "
+            "wrong. Seed {seed}; test pairs per source: {n_test}."
+        ),
+        alt="Box plots of margins, correctly and wrongly ordered pairs apart, per reward model and source",
+        draw=lambda s, r: fig1_right(s["margin_boxes"], r),
+        rows=lambda s, r: margin_rows(s["margin_boxes"], r, "", ("raw", "single")),
+    ),
+    FigureEntry(
+        name="fig8",
+        title="Fig 8: boxes of margins, every base",
+        section="calibration",
+        order=100,
+        caption=(
+            "As Fig 1 right, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}."
+        ),
+        alt="Box plots of margins of every reward model, base and source, correct and wrong pairs apart",
+        draw=lambda s, r: fig8(s["margin_boxes"], r),
+        rows=lambda s, r: margin_rows(s["margin_boxes"], r, None, _EVERY),
+        per_regime=False,
+    ),
+    FigureEntry(
+        name="fig9",
+        title="Fig 9: distributions of margins, every base",
+        section="calibration",
+        order=110,
+        caption=(
+            "As Fig 1 middle, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}."
+        ),
+        alt="Ridge plots of the margin distribution of every reward model, base and source",
+        draw=lambda s, r: fig9(s["margin_histogram"], r),
+        rows=lambda s, r: margin_rows(s["margin_histogram"], r, None, _EVERY),
+        per_regime=False,
+    ),
+)

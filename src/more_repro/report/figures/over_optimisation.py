@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from more_repro.report import style
+from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import bases_of, need, of_base, of_regime
 
 NO_SCORES = "the judge of this run compares two responses and gives no scores, or no best-of-n samples were judged"
@@ -103,3 +104,26 @@ def _handles(schemes: Sequence[str], control: str) -> list[Line2D]:
     ring = Line2D([], [], color=style.MUTED, marker="o", markerfacecolor="none", markersize=9, linestyle="")
     ring.set_label("peak before the largest n")
     return [*known, ring]
+
+
+FIGURES = (
+    FigureEntry(
+        name="over_optimisation",
+        title="Over-optimisation: best-of-n against n",
+        section="alignment",
+        order=30,
+        caption=(
+            "What the best of n samples by each scheme's reward is worth to the judge, n = 1 to {most_n}, on "
+            "{n_best_of} test prompts: exact expectation over all choices of n, means over seeds, bands over prompts "
+            "and seeds (over prompts alone with one seed). A line that bends down while the oracle rises is "
+            "over-optimised: harder choosing by that reward does harm. A ring marks a peak before the largest n; a "
+            "ring within a flat line means little."
+        ),
+        alt=(
+            "Judge's score and net win against the KL bound of best-of-n for every scheme, with oracle, random and "
+            "worst"
+        ),
+        draw=lambda s, r: over_optimisation(s["best_of_n_schemes"], r, s.params.align.schemes[0]),
+        rows=lambda s, r: over_optimisation_rows(s["best_of_n_schemes"], r),
+    ),
+)

@@ -5,9 +5,27 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from more_repro.records import MODEL_KEY
 from more_repro.report import style
-from more_repro.report.figures.alignment import REFERENCES, fig7_rows, handles, mark
+from more_repro.report.drawing import policy_handles, policy_mark
+from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import bases_of, need, of_regime
+
+REFERENCES = ("untuned", "sft", "random_choice", "worst_choice", "oracle_choice")
+
+
+def fig7_rows(
+    win_rates: pd.DataFrame, metrics: pd.DataFrame, regime: str | None, opponent: str = "sft", source: str = "all"
+) -> pd.DataFrame:
+    """One row per policy aligned by a reward model: its win rate, and accuracy and ECE of the reward model on "align".
+
+    net_win repeats the column net under the name that the regression gives it.
+    """
+    wins = of_regime(win_rates, regime)
+    wins = wins[(wins["opponent"] == opponent) & (wins["source"] == source) & ~wins["scheme"].isin(REFERENCES)]
+    judged = metrics[(metrics["source"] == "align") & metrics["ece"].notna()]
+    columns = [*MODEL_KEY, "accuracy", "ece", "ece_null_low", "ece_null_high"]
+    return wins.merge(judged[columns], on=list(MODEL_KEY), how="inner").assign(net_win=lambda rows: rows["net"])
 
 
 @style.styled
@@ -37,14 +55,14 @@ def fig7(
                     alpha=0.35,
                     linewidth=1.2,
                 )
-            mark(axis, row["ece"], row[column], row, bases_of(rows))
+            policy_mark(axis, row["ece"], row[column], row, bases_of(rows))
         axis.set(xlabel="ECE of the reward model on the alignment sources", xlim=(0, None))
         axis.locator_params(axis="x", nbins=6)
     axes[0].set(ylabel=f"win rate against {opponent}")
     axes[1].set(ylabel=f"win − lose against {opponent}")
     axes[1].axhline(0, color=style.INK, linewidth=0.9, linestyle="--")
     _mark_references(axes[1], reference_rows(win_rates, opponent, source))
-    style.legend_below(figure, handles(rows), 4)
+    style.legend_below(figure, policy_handles(rows), 4)
     return figure
 
 
@@ -92,3 +110,35 @@ def perplexity(table: pd.DataFrame, regime: str | None = None) -> Figure:
         axis.locator_params(axis="x", nbins=5)
         axis.set(title=style.short(source), xlabel="perplexity (dashed: untuned policy)", ylim=(0.6 - len(keys), 0.6))
     return figure
+
+
+FIGURES = (
+    FigureEntry(
+        name="fig7",
+        title="Fig 7: win rate of aligned policies against the ECE of their reward model",
+        section="alignment",
+        order=10,
+        caption=(
+            "A point is a policy aligned by one reward model (one seed), judged against the SFT policy; filled by "
+            "base. Left: wins; right: wins minus losses with the interval over prompts, n = {n_judged}; dotted: "
+            "policies that are references, not schemes. Look for a slope among points of one base. The paper draws "
+            "its Fig 7 and prints no number of it; what it prints of its duels is the next figure."
+        ),
+        alt="Scatter of win rate and net win against the ECE of the reward model",
+        draw=lambda s, r: fig7(s["win_rates"], s.every("metrics"), r),
+        rows=lambda s, r: fig7_rows(s["win_rates"], s.every("metrics"), r),
+    ),
+    FigureEntry(
+        name="perplexity",
+        title="Perplexity of aligned policies",
+        section="alignment",
+        order=50,
+        caption=(
+            "On the chosen responses of the test pairs, a point per seed, interval over texts. Lower: closer to those "
+            "texts."
+        ),
+        alt="Perplexity of each policy on each alignment source with intervals",
+        draw=lambda s, r: perplexity(s["perplexity"], r),
+        rows=lambda s, r: of_regime(s["perplexity"], r),
+    ),
+)

@@ -6,10 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from more_repro.evaluation.paper import printed_numbers
 from more_repro.report import style
-from more_repro.report.figures.alignment import handles, mark
+from more_repro.report.drawing import policy_handles, policy_mark
+from more_repro.report.entries import FigureEntry
+from more_repro.report.paper_tables.paper import THIS_RUN
 from more_repro.report.row_selection import bases_of, need, of_regime
-from more_repro.report.tables.paper import THIS_RUN
 
 _KEY = ["base", "regime", "scheme"]
 
@@ -59,7 +61,7 @@ def duels(
             row["ece_difference"], row["net_low"], row["net_high"], color=style.scheme_colour(row["scheme"]),
             alpha=0.45, linewidth=1.3,
         )  # fmt: skip
-        mark(axis, row["ece_difference"], row["net"], row, bases_of(ours))
+        policy_mark(axis, row["ece_difference"], row["net"], row, bases_of(ours))
     theirs = rows[rows["data"] != THIS_RUN]
     _printed_points(axis, theirs)
     for line in (axis.axhline, axis.axvline):
@@ -69,7 +71,7 @@ def duels(
         ylabel="win − lose against multitask's policy",
     )
     hollow = Line2D([], [], linestyle="", marker="D", markerfacecolor="none", color=style.INK, label="printed, MORE")
-    style.legend_below(figure, [*handles(ours), *([hollow] if len(theirs) else [])], 4)
+    style.legend_below(figure, [*policy_handles(ours), *([hollow] if len(theirs) else [])], 4)
     return figure
 
 
@@ -123,3 +125,42 @@ def ranking(table: pd.DataFrame, regime: str | None = None) -> Figure:
 def _sizes(rows: pd.DataFrame) -> str:
     low, high = int(rows["n_prompts"].min()), int(rows["n_prompts"].max())
     return f"n = {low:,} prompts" if low == high else f"n = {low:,} to {high:,} prompts"
+
+
+def _printed() -> pd.DataFrame:
+    return printed_numbers.table1(printed_numbers.load())
+
+
+FIGURES = (
+    FigureEntry(
+        name="duels",
+        title="Duels with multitask, ours and printed",
+        section="alignment",
+        order=20,
+        caption=(
+            "Policies of one scheme against those of multitask of the same base, all seeds of a scheme together: wins "
+            "minus losses on {n_judged} prompts with the interval over prompts, and how much lower the ECE of the "
+            "reward model is. Hollow: Table 1 of the paper, whose number of prompts is not printed, so without "
+            "interval; its ECE is the mean of two sources, ours that of both pooled. Upper left: better calibrated "
+            "and preferred."
+        ),
+        alt="Net win of each scheme against multitask by difference in ECE, with the printed duels of MORE",
+        draw=lambda s, r: duels(s["scheme_duels"], s.every("seed_summary"), _printed(), r),
+        rows=lambda s, r: duel_rows(s["scheme_duels"], s.every("seed_summary"), _printed(), r),
+    ),
+    FigureEntry(
+        name="ranking",
+        title="Ranking of all policies",
+        section="alignment",
+        order=40,
+        caption=(
+            "Bradley-Terry strength from all comparisons that were judged, a tie half a win each; a point per seed, "
+            "its interval over prompts, the whole span of its seeds' rank intervals at the right. Where spans "
+            "overlap, these prompts do not tell the policies apart; another seed may differ by more than an interval "
+            "shows."
+        ),
+        alt="Forest plot of the strength of every policy with intervals and ranks",
+        draw=lambda s, r: ranking(s["ranking"], r),
+        rows=lambda s, r: ranking_rows(s["ranking"], r),
+    ),
+)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from more_repro.report import style
+from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import bases_of, need, of_base, of_regime, whole
 
 
@@ -138,3 +139,34 @@ def _name(label: tuple[str, str, str], labels: list[tuple[str, str, str]]) -> st
     regime, base, scheme = (style.short(part, 18) for part in (*label[:2], style.scheme_name(label[2])))
     several = len({other[0] for other in labels}) > 1
     return f"{regime} · {base} · {scheme}" if several else f"{base} · {scheme}"
+
+
+FIGURES = (
+    FigureEntry(
+        name="reliability",
+        title="Reliability diagrams",
+        section="calibration",
+        order=30,
+        caption=(
+            "A panel for each base and scheme. Points below the diagonal: more confident than right. Full points and "
+            "counts: seed {seed}, pale: the others. Raw heads are left out."
+        ),
+        alt="Accuracy against confidence in bins for each scheme, with null band and counts",
+        draw=lambda s, r: reliability(s["reliability"], r),
+        rows=lambda s, r: reliability_rows(s["reliability"], r),
+    ),
+    FigureEntry(
+        name="slopes",
+        title="Calibration slope and over-confidence",
+        section="calibration",
+        order=40,
+        caption=(
+            "One number for the direction of the error, test pairs of all sources pooled ({n_pooled}). Slope below 1, "
+            "or a positive gap: margins too large (over-rewarding). Bars: t intervals over {n_seeds} seeds; a slope "
+            "that is not defined in a seed leaves it out, the data has how many are left."
+        ),
+        alt="Calibration slope and over-confidence of each scheme and base with intervals",
+        draw=lambda s, r: slopes(s["seed_summary"], r),
+        rows=lambda s, r: slope_rows(s["seed_summary"], r),
+    ),
+)

@@ -7,17 +7,6 @@ from more_repro.report.formatting import interval, number
 from more_repro.report.row_selection import of_regime
 from more_repro.report.run_tables import Study
 
-_JUDGES = {
-    "oracle": "Judge: the shared utility of the embedded world, read from the text. It is exact, and it says nothing "
-    "of what people would prefer.",
-    "held_out_reward_model": "Judge: a reward model trained on validation pairs that no other model saw. It shares the "
-    "kind of base and of pairs with the reward models that it judges, and so may share their errors: what all of them "
-    "overrate, it cannot see.",
-    "chat": "Judge: a model behind a chat endpoint, asked twice with the places swapped; agreement decides, "
-    "disagreement is a tie. It is no person.",
-    "replay": "Judge: replies read from a file, to questions asked twice with the places swapped; agreement decides, "
-    "disagreement is a tie.",
-}
 # What is told of a judge, and how.
 _STATISTICS = {
     "tie": "ties",
@@ -34,7 +23,7 @@ def alignment_notes(study: Study) -> list[str]:
 
 
 def _judge_note(study: Study) -> list[str]:
-    if study["win_rates"].empty and study["judge_statistics"].empty:
+    if study["judge"].empty:
         return []
     rows = study["judge_statistics"]
     rows = rows[rows["source"] == "all"].drop_duplicates("statistic").set_index("statistic")
@@ -44,7 +33,7 @@ def _judge_note(study: Study) -> list[str]:
         if name in rows.index
     ]
     n = f", n = {number(int(rows['n'].max()))} verdicts" if told else ""
-    return [_JUDGES[study.params.judge.kind] + (f" Shares of its verdicts{n}: {'; '.join(told)}." if told else "")]
+    return [study["judge"]["note"].iloc[0] + (f" Shares of its verdicts{n}: {'; '.join(told)}." if told else "")]
 
 
 def _over_note(study: Study) -> list[str]:

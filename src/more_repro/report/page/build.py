@@ -1,90 +1,26 @@
 """Reads every table of a run and writes the report folder: index.html, figures/, tables/, summary.json."""
 
-import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from more_repro import tables as schemas
 from more_repro.params import Params
 from more_repro.paths import Paths, stage_names
+from more_repro.report import catalogue
 from more_repro.report.page import page
-from more_repro.report.page.tables_section import further_tables
+from more_repro.report.page.run_files import load_runs
 from more_repro.report.page.write import write_figures, write_json, write_table
+from more_repro.report.paper_tables import paper
+from more_repro.report.paper_tables.null_columns import with_null
 from more_repro.report.run_tables import Study, finite
-from more_repro.report.tables import paper
-from more_repro.report.tables.null_columns import with_null
 from more_repro.store.atomic import write_text
 from more_repro.store.digests import json_digest
 
-STAGE_TABLES = {
-    "ingest": (
-        "audit",
-        "audit_sources",
-        "audit_files",
-        "audit_examples",
-        "near_duplicates",
-        "near_duplicate_examples",
-    ),
-    "data_mixing": ("mixture_summary", "mixture_manifest"),
-    "diversity_statistics": (
-        "source_statistics",
-        "transfer",
-        "source_similarity",
-        "word_divergence",
-        "word_log_odds",
-    ),
-    "calibration": (
-        "metrics",
-        "reliability",
-        "margin_boxes",
-        "margin_histogram",
-        "outliers",
-        "seed_summary",
-        "comparisons",
-        "paired",
-        "length_bias",
-        "controls",
-    ),
-    "rjs_alignment": ("perplexity",),
-    "judging": (
-        "win_rates",
-        "scheme_duels",
-        "ranking",
-        "judge_statistics",
-        "best_of_n_schemes",
-    ),
-    "regression": (
-        "regression",
-        "influence",
-        "power",
-        "placebo",
-        "published_noise",
-        "published_checks",
-        "claims",
-    ),
-}
 _SHOWN_VERSIONS = ("more-repro", "numpy", "pandas", "matplotlib")
-
-
-def load_tables(params: Params, paths: Paths) -> dict[str, pd.DataFrame]:
-    """Every table that the report shows, by name. Raises TableError that names the first one missing."""
-    found = {
-        name: schemas.read(paths.table(stage, name), name) for stage, names in STAGE_TABLES.items() for name in names
-    }
-    logs = [schemas.read(paths.training_log(b, s), "training_log") for b in params.bases for s in params.schemes]
-    found["training_log"] = pd.concat(logs, ignore_index=True) if logs else schemas.empty("training_log")
-    return found
-
-
-def load_runs(params: Params, paths: Paths) -> list[dict[str, Any]]:
-    """Facts of every stage that ran, in the pipeline's order; the report's own run is not over yet."""
-    stages = [stage for stage in stage_names(params) if stage != "report" and paths.run(stage).exists()]
-    return [json.loads(paths.run(stage).read_text(encoding="utf-8")) for stage in stages]
 
 
 def published_tables() -> dict[str, pd.DataFrame]:
@@ -113,7 +49,7 @@ def git_revision(root: Path) -> str:
 def build_report(
     params: Params,
     paths: Paths,
-    tables: dict[str, pd.DataFrame],
+    tables: Mapping[str, pd.DataFrame],
     published: dict[str, pd.DataFrame] | None = None,
     runs: Sequence[dict[str, Any]] | None = None,
     revision: str | None = None,
@@ -127,9 +63,9 @@ def build_report(
     facts = load_runs(params, paths) if runs is None else list(runs)
     commit = git_revision(paths.root) if revision is None else revision
     folder = paths.report if out is None else out
-    study = Study.of(params, tables)
+    study = Study(params, tables)
     made = make_paper_tables(study, printed)
-    for name, table in [*made.items(), *((name, rows) for name, _, _, rows in further_tables(study))]:
+    for name, table in [*made.items(), *((entry.name, entry.rows(study)) for entry in catalogue.tables())]:
         write_table(folder / "tables" / f"{name}.csv", table)
     write_table(folder / "tables" / "controls.csv", study["controls"])
     pictures = write_figures(study, folder / "figures")

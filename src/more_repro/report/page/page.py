@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from more_repro.evaluation.claims.more_against_controls import RULE as CONTROLS_RULE
-from more_repro.report import html
-from more_repro.report.figures.catalogue import SECTIONS, Entry
+from more_repro.report import catalogue, html
+from more_repro.report.entries import FigureEntry
 from more_repro.report.formatting import texts
 from more_repro.report.page.alignment_notes import alignment_notes
 from more_repro.report.page.claims import verdict_section
@@ -52,7 +52,7 @@ def build(
     parts: list[tuple[str, str, str]] = [("verdicts", "Verdicts on the claims", verdict_section(study["claims"]))]
     parts.append(("controls", CONTROLS, controls_section(study, CONTROLS_RULE)))
     parts.append(("notes", "Read before the figures", _notes(study)))
-    parts += [(key, heading, _figures(study, entries, pictures)) for key, heading, entries in SECTIONS]
+    parts += [(key, head, _figures(study, catalogue.figures_of(key), pictures)) for key, head in catalogue.SECTIONS]
     parts += [
         ("tables", "The paper's tables", tables_section(study, paper_tables)),
         ("definitions", "Definitions", "\n".join(html.paragraph(t) + html.formula(f) for t, f in DEFINITIONS)),
@@ -83,7 +83,7 @@ def _notes(study: Study) -> str:
     return box + html.bullets([*notes(study), *alignment_notes(study)], "The tables of this run allow no remark.")
 
 
-def _figures(study: Study, entries: Sequence[Entry], pictures: dict[str, html.Picture]) -> str:
+def _figures(study: Study, entries: Sequence[FigureEntry], pictures: dict[str, html.Picture]) -> str:
     parts = [html.figure(pictures[entry.name]) for entry in entries if entry.name in pictures]
     for regime in study.other_regimes:
         again = [f"{entry.name}-{regime}" for entry in entries if entry.per_regime]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from more_repro.report import style
-from more_repro.report.figures.catalogue import SECTIONS, Entry
+from more_repro.report import catalogue, style
+from more_repro.report.entries import FigureEntry
 from more_repro.report.html import Picture
 from more_repro.report.run_tables import Study, caption_facts
 from more_repro.store.atomic import write_bytes, write_text
@@ -19,7 +19,7 @@ def write_figures(study: Study, folder: Path) -> dict[str, Picture]:
     Figures of a regime are drawn for each one; those of other regimes than the report's are `<name>-<regime>`.
     """
     pictures = {}
-    for entry in (entry for _, _, entries in SECTIONS for entry in entries):
+    for entry in catalogue.figures():
         regimes = [study.regime, *(study.other_regimes if entry.per_regime else [])]
         for regime in regimes:
             name = entry.name if regime == study.regime else f"{entry.name}-{regime}"
@@ -27,7 +27,7 @@ def write_figures(study: Study, folder: Path) -> dict[str, Picture]:
     return pictures
 
 
-def _write_figure(study: Study, entry: Entry, regime: str, name: str, folder: Path) -> Picture:
+def _write_figure(study: Study, entry: FigureEntry, regime: str, name: str, folder: Path) -> Picture:
     figure = entry.draw(study, regime)
     write_bytes(folder / f"{name}.svg", style.svg_bytes(figure))
     rows = entry.rows(study, regime)

@@ -1,1 +1,1 @@
-"""Tables as people read them: rows chosen, columns named, numbers rounded."""
+"""Tables beyond the paper's, found by the catalogue: a module of one subject each, with its entries in `TABLES`."""

@@ -1,60 +1,16 @@
-"""Tables of aligned policies, their judge and the ensembles as the page shows them; the CSVs have every row."""
-
-from collections.abc import Callable
+"""Aligned policies, their judge and the ensembles."""
 
 import pandas as pd
 
 from more_repro.params import ENSEMBLES
+from more_repro.report.entries import Shown, TableEntry
+from more_repro.report.paper_tables import paper
+from more_repro.report.paper_tables.null_columns import with_null
 from more_repro.report.row_selection import of_regime
 from more_repro.report.run_tables import Study
-from more_repro.report.tables import paper
-from more_repro.report.tables.null_columns import with_null
 
 _BESIDE = ("averaging", "multitask", "more")  # that ensembles are held against
 _MODEL = ["regime", "trained_on", "seed"]
-Shown = tuple[pd.DataFrame, str | None]
-
-
-def alignment_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
-    """(name, title, caption, rows): win rates, ranking, best-of-n, perplexity, the judge, ensembles."""
-    return [
-        ("win_rates", "Win rates of every policy",
-         "Against two opponents on all prompts, net win with its interval over prompts; the CSV has each source too",
-         study["win_rates"].drop(columns=["base", "regime", "scheme", "trained_on", "seed"])),
-        ("ranking", "Ranking of every policy",
-         "Bradley-Terry strength in logits (mean 0; the difference of two is the logit of the points expected, a tie "
-         "half a win each) and rank, with intervals over prompts, from every comparison that was judged; a policy that "
-         "always or never won has its strength from one drawn game with a policy of strength 0, which all are given; "
-         "the CSV has each source too", study["ranking"].drop(columns=["base", "scheme", *_MODEL])),
-        ("best_of_n", "Best-of-n at its largest n",
-         "Judge's score of the sample that a scheme chooses, and its win, tie and lose against another sample of the "
-         "same prompt, by exact expectation over all choices; intervals over prompts and seeds (over prompts alone "
-         "with one seed). Best and worst: by the scheme's reward; the CSV has every n and source",
-         study["best_of_n_schemes"]),
-        ("perplexity_texts", "Perplexity of every policy",
-         "On the chosen responses of the test pairs. Perplexity: of all tokens together, interval over texts; mean and "
-         "median: over texts, of each one's own. Long: texts read in several windows; outliers: texts above 10,000, "
-         "which stay in",
-         study["perplexity"]),
-        ("judge_statistics", "What the verdicts say of the judge",
-         "Shares with intervals over prompts, then counts of the run. Longer: of decided verdicts, those for the "
-         "response of more words. Of a judge that is asked twice also: agreement of the two orders, and how often a "
-         "winner is the response in first place (one half: no position bias)", study["judge_statistics"]),
-        ("ensembles", "Ensembles of single-source models",
-         "Accuracy per source, mean accuracy and mean ECE as in Table 2, intervals over seeds. Members are "
-         "standardised on validation pairs; weighted: by the different pairs of each source; minimum: the least "
-         "member; cautious: mean less 0.5 times the variance over members", _ensembles(study)),
-    ]  # fmt: skip
-
-
-def shown(name: str, table: pd.DataFrame) -> Shown:
-    """The rows and columns of one of these tables that fit a page, and the column that heads groups of rows."""
-    return _SHOWN[name](table)
-
-
-def knows(name: str) -> bool:
-    """Whether a table is one of these."""
-    return name in _SHOWN
 
 
 def _ensembles(study: Study) -> pd.DataFrame:
@@ -104,11 +60,76 @@ def _ensemble_rows(table: pd.DataFrame) -> Shown:
     return rows.assign(group="base " + table["base"] + ", regime " + table["regime"]), "group"
 
 
-_SHOWN: dict[str, Callable[[pd.DataFrame], Shown]] = {
-    "win_rates": _of_all,
-    "ranking": _ranking,
-    "best_of_n": _best_of_n,
-    "perplexity_texts": _perplexity,
-    "judge_statistics": _judge,
-    "ensembles": _ensemble_rows,
-}
+TABLES = (
+    TableEntry(
+        name="win_rates",
+        title="Win rates of every policy",
+        order=90,
+        caption=(
+            "Against two opponents on all prompts, net win with its interval over prompts; the CSV has each source too"
+        ),
+        rows=lambda s: s["win_rates"].drop(columns=["base", "regime", "scheme", "trained_on", "seed"]),
+        shown=_of_all,
+    ),
+    TableEntry(
+        name="ranking",
+        title="Ranking of every policy",
+        order=100,
+        caption=(
+            "Bradley-Terry strength in logits (mean 0; the difference of two is the logit of the points expected, a "
+            "tie half a win each) and rank, with intervals over prompts, from every comparison that was judged; a "
+            "policy that always or never won has its strength from one drawn game with a policy of strength 0, which "
+            "all are given; the CSV has each source too"
+        ),
+        rows=lambda s: s["ranking"].drop(columns=["base", "scheme", *_MODEL]),
+        shown=_ranking,
+    ),
+    TableEntry(
+        name="best_of_n",
+        title="Best-of-n at its largest n",
+        order=110,
+        caption=(
+            "Judge's score of the sample that a scheme chooses, and its win, tie and lose against another sample of "
+            "the same prompt, by exact expectation over all choices; intervals over prompts and seeds (over prompts "
+            "alone with one seed). Best and worst: by the scheme's reward; the CSV has every n and source"
+        ),
+        rows=lambda s: s["best_of_n_schemes"],
+        shown=_best_of_n,
+    ),
+    TableEntry(
+        name="perplexity_texts",
+        title="Perplexity of every policy",
+        order=120,
+        caption=(
+            "On the chosen responses of the test pairs. Perplexity: of all tokens together, interval over texts; mean "
+            "and median: over texts, of each one's own. Long: texts read in several windows; outliers: texts above "
+            "10,000, which stay in"
+        ),
+        rows=lambda s: s["perplexity"],
+        shown=_perplexity,
+    ),
+    TableEntry(
+        name="judge_statistics",
+        title="What the verdicts say of the judge",
+        order=130,
+        caption=(
+            "Shares with intervals over prompts, then counts of the run. Longer: of decided verdicts, those for the "
+            "response of more words. Of a judge that is asked twice also: agreement of the two orders, and how often "
+            "a winner is the response in first place (one half: no position bias)"
+        ),
+        rows=lambda s: s["judge_statistics"],
+        shown=_judge,
+    ),
+    TableEntry(
+        name="ensembles",
+        title="Ensembles of single-source models",
+        order=140,
+        caption=(
+            "Accuracy per source, mean accuracy and mean ECE as in Table 2, intervals over seeds. Members are "
+            "standardised on validation pairs; weighted: by the different pairs of each source; minimum: the least "
+            "member; cautious: mean less 0.5 times the variance over members"
+        ),
+        rows=_ensembles,
+        shown=_ensemble_rows,
+    ),
+)

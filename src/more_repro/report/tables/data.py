@@ -1,55 +1,11 @@
-"""Tables of the audit and of the mixture as the page shows them; the CSV beside each has every column."""
-
-from collections.abc import Callable
+"""The audit and the mixture."""
 
 import numpy as np
 import pandas as pd
 
-from more_repro.report.run_tables import Study
+from more_repro.report.entries import Shown, TableEntry
 
 _DIGEST = 16  # characters of a digest that a page shows
-Shown = tuple[pd.DataFrame, str | None]
-
-
-def data_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
-    """(name, title, caption, rows) of the audit and the mixture."""
-    return [
-        ("audit", "What happened to every pair that was read",
-         "Pairs by source, split and reason: each is kept, or dropped for exactly one reason", study["audit"]),
-        ("audit_examples", "Examples of dropped pairs",
-         "The first of each reason, source and split, texts cut short; the CSV has up to three",
-         study["audit_examples"]),
-        ("near_duplicates", "Near-duplicates between test and training prompts",
-         "Share of different test prompts of which at least half of the runs of eight words stand in one training "
-         "prompt of a source, with an interval clustered by the first message; same dialogue: one of the two prompts "
-         "is the beginning of the other. They are reported and stay in", study["near_duplicates"]),
-        ("near_duplicate_examples", "Examples of near-duplicates",
-         "The first of each tested source, texts cut short; share of the test prompt's runs that the training prompt "
-         "holds", study["near_duplicate_examples"]),
-        ("audit_sources", "Where the pairs come from", "Origin, licence and digest of the kept pairs of each source",
-         study["audit_sources"]),
-        ("audit_files", "The files that were read",
-         "Container and format as their content showed them, with digest and, for a hub set, the commit",
-         study["audit_files"]),
-        ("mixture_manifest", "What the mixtures hold",
-         "Pairs of the first K sources for each regime and seed; equal digests mean the same pairs in the same order",
-         study["mixture_manifest"]),
-    ]  # fmt: skip
-
-
-def shown(name: str, table: pd.DataFrame) -> Shown:
-    """The rows and columns of one of these tables that fit a page, and the column that heads groups of rows."""
-    return _SHOWN[name](table)
-
-
-def knows(name: str) -> bool:
-    """Whether a table is one of these."""
-    return name in _SHOWN
-
-
-def css(name: str) -> str:
-    """The style of a table whose cells are texts of some length."""
-    return "texts" if name.endswith("_examples") else ""
 
 
 def _audit(table: pd.DataFrame) -> Shown:
@@ -88,12 +44,72 @@ def _manifest(table: pd.DataFrame) -> Shown:
     return _digests(table)[0].assign(group=named).drop(columns=["regime", "seed"]), "group"
 
 
-_SHOWN: dict[str, Callable[[pd.DataFrame], Shown]] = {
-    "audit": _audit,
-    "audit_examples": _examples,
-    "near_duplicates": _near,
-    "near_duplicate_examples": _near_examples,
-    "audit_sources": _digests,
-    "audit_files": _digests,
-    "mixture_manifest": _manifest,
-}
+TABLES = (
+    TableEntry(
+        name="audit",
+        title="What happened to every pair that was read",
+        order=150,
+        caption="Pairs by source, split and reason: each is kept, or dropped for exactly one reason",
+        rows=lambda s: s["audit"],
+        shown=_audit,
+    ),
+    TableEntry(
+        name="audit_examples",
+        title="Examples of dropped pairs",
+        order=160,
+        caption="The first of each reason, source and split, texts cut short; the CSV has up to three",
+        rows=lambda s: s["audit_examples"],
+        shown=_examples,
+        css="texts",
+    ),
+    TableEntry(
+        name="near_duplicates",
+        title="Near-duplicates between test and training prompts",
+        order=170,
+        caption=(
+            "Share of different test prompts of which at least half of the runs of eight words stand in one training "
+            "prompt of a source, with an interval clustered by the first message; same dialogue: one of the two "
+            "prompts is the beginning of the other. They are reported and stay in"
+        ),
+        rows=lambda s: s["near_duplicates"],
+        shown=_near,
+    ),
+    TableEntry(
+        name="near_duplicate_examples",
+        title="Examples of near-duplicates",
+        order=180,
+        caption=(
+            "The first of each tested source, texts cut short; share of the test prompt's runs that the training "
+            "prompt holds"
+        ),
+        rows=lambda s: s["near_duplicate_examples"],
+        shown=_near_examples,
+        css="texts",
+    ),
+    TableEntry(
+        name="audit_sources",
+        title="Where the pairs come from",
+        order=190,
+        caption="Origin, licence and digest of the kept pairs of each source",
+        rows=lambda s: s["audit_sources"],
+        shown=_digests,
+    ),
+    TableEntry(
+        name="audit_files",
+        title="The files that were read",
+        order=200,
+        caption="Container and format as their content showed them, with digest and, for a hub set, the commit",
+        rows=lambda s: s["audit_files"],
+        shown=_digests,
+    ),
+    TableEntry(
+        name="mixture_manifest",
+        title="What the mixtures hold",
+        order=210,
+        caption=(
+            "Pairs of the first K sources for each regime and seed; equal digests mean the same pairs in the same order"
+        ),
+        rows=lambda s: s["mixture_manifest"],
+        shown=_manifest,
+    ),
+)

@@ -10,12 +10,37 @@ import pandas as pd
 from more_repro import tables
 from more_repro.alignment.judges.answers import Answers, gather, so_far
 from more_repro.alignment.judges.errors import JudgeError
+from more_repro.alignment.judges.judge import JudgeOfPairs
 from more_repro.alignment.judges.questions import Question, request_of
 from more_repro.files.local_path import local_path
 from more_repro.files.rows import InputError
+from more_repro.params import Params
 from more_repro.store.atomic import write_text
+from more_repro.store.digests import file_digest
 
 _FIELDS = ("request", "reply")
+
+
+class Judge(JudgeOfPairs):
+    """Its replies lie in the file `judge.replay` under data.folder."""
+
+    note = (
+        "Judge: replies read from a file, to questions asked twice with the places swapped; agreement decides, "
+        "disagreement is a tie."
+    )
+
+    @classmethod
+    def identity(cls, params: Params) -> dict[str, str]:
+        try:
+            return {"sha256": file_digest(replay_path(params.data.folder, params.judge.replay or ""))}
+        except (JudgeError, OSError):  # the stage judging says what is wrong
+            return {"sha256": ""}
+
+    def answers(self, questions: Sequence[Question], most_unanswered: float) -> Answers:
+        params = self.inputs.params
+        path = replay_path(params.data.folder, params.judge.replay or "")
+        wanted = self.inputs.paths.scratch / "judge" / "wanted.jsonl"
+        return answer_questions(questions, params.judge.chat.attempts, path, wanted)
 
 
 def replay_path(folder: str | Path, name: str) -> Path:

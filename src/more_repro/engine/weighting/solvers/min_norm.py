@@ -8,7 +8,7 @@ import functools
 
 import torch
 
-from more_repro.engine.weighting.gram import scaled, uniform
+from more_repro.engine.weighting.solvers.gram import scaled, uniform
 
 ENUMERATE_UP_TO = 8  # 2^K supports: 0.05 ms at K = 5, 2 ms at K = 10
 _SLACK = 1e-10  # of a Gram matrix scaled to 1: below the rounding of fp32 gradients, above that of float64

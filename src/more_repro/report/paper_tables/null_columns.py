@@ -5,9 +5,9 @@ import pandas as pd
 from more_repro.evaluation.metrics.ece import NULL_GAP
 from more_repro.report.formatting import BLANK, number
 from more_repro.report.html import UNDER
+from more_repro.report.paper_tables.paper import THIS_RUN
 from more_repro.report.row_selection import data_sets, of_regime, whole
 from more_repro.report.run_tables import Study
-from more_repro.report.tables.paper import THIS_RUN
 
 MARK = "†"  # of an ECE that cannot be held against multitask's as it stands
 FAR = NULL_GAP

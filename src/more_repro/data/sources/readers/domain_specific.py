@@ -13,6 +13,7 @@ class Reader(RowReader):
     needs = "query and responses {domain: text}, with `subset` naming the preferred domain"
     keys = frozenset({"query", "responses"})
     json_columns = frozenset({"responses"})
+    subset_is_folder = False  # it is a domain
 
     def __init__(self, rows: Rows, how: How) -> None:
         super().__init__(rows, how)

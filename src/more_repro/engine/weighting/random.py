@@ -1,9 +1,12 @@
 """A control of ours: weights that move as much as MORE's and know nothing of the gradients."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+
+from more_repro.engine.weighting import Weighting, WeightingSpec
 
 CONCENTRATION = 1.2
 
@@ -26,3 +29,7 @@ class RandomWeights:
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         self._rng.bit_generator.state = json.loads(bytes(state["generator"].tolist()))
+
+
+def make(spec: WeightingSpec, unique_counts: Sequence[int], seed: int) -> Weighting:
+    return RandomWeights(len(unique_counts), seed)

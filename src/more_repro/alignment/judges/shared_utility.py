@@ -1,4 +1,4 @@
-"""The embedded world's exact judge: the shared utility, read from the text."""
+"""The embedded world's shared utility of responses, read from their texts."""
 
 import pandas as pd
 
@@ -18,8 +18,3 @@ def scores(responses: pd.DataFrame) -> pd.Series:
             known[key] = oracle.shared_utility(prompt_from_json(prompt), response, bool(finished))
         values.append(known[key])
     return pd.Series(values, index=responses.index, name="score", dtype="float64")
-
-
-def tie_width(scores: pd.Series) -> float:
-    """Utilities are sums of a few decimals: only rounding separates equal ones."""
-    return 1e-9

@@ -8,19 +8,17 @@ import pytest
 
 from more_repro.params import Params
 from more_repro.paths import Paths, stage_names
-from more_repro.report import html
-from more_repro.report.figures.catalogue import SECTIONS
+from more_repro.report import catalogue, html
 from more_repro.report.page import page
 from more_repro.report.page.build import make_paper_tables
 from more_repro.report.page.publish import NOTE, publish_reading_copy, publish_site
-from more_repro.report.page.tables_section import further_tables
 from more_repro.report.run_tables import Study
 
 
 @pytest.fixture(scope="module")
 def page_text(full_study: Study) -> str:
     """The page of a whole study, with every figure of every regime."""
-    entries = [entry for _, _, entries in SECTIONS for entry in entries]
+    entries = catalogue.figures()
     names = [entry.name for entry in entries]
     names += [f"{entry.name}-balanced" for entry in entries if entry.per_regime]
     pictures = {name: html.Picture(name, name, "caption.", "alt", 10, 10) for name in names}
@@ -32,7 +30,7 @@ def page_text(full_study: Study) -> str:
 def paths(full_study: Study, page_text: str, tmp_path: Path) -> Paths:
     """A project whose run has ended: report and pages of notebooks, as empty files."""
     found = Paths(full_study.params.profile, tmp_path)
-    tables = [*make_paper_tables(full_study, {}), *(name for name, *_ in further_tables(full_study)), "controls"]
+    tables = [*make_paper_tables(full_study, {}), *(entry.name for entry in catalogue.tables()), "controls"]
     figures = re.findall(r'src="figures/([^"]+)\.svg"', page_text)
     for name in [
         *(f"tables/{name}.csv" for name in tables),

@@ -9,7 +9,8 @@ from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error
 
 from more_repro.evaluation.metrics import ece
-from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean, correctness
+from more_repro.evaluation.metrics.accuracy import accuracy_interval, correctness
+from more_repro.stats.clustered import clustered_mean
 from more_repro.stats.intervals import mean_interval
 
 

@@ -7,8 +7,8 @@ import pytest
 from more_repro.evaluation.comparisons.on_same_pairs import METRICS, paired_table
 from more_repro.evaluation.comparisons.resampling import Pool, bootstrap_draws, swap_draws
 from more_repro.evaluation.metrics import calibration_slope, ece
-from more_repro.evaluation.metrics.accuracy import clustered_mean
 from more_repro.evaluation.metrics.scored_models import Pairs, scored_models
+from more_repro.stats.clustered import clustered_mean
 from more_repro.stats.multiple_testing import holm
 
 ALIGN = ("helpful", "harmless")

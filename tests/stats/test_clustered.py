@@ -89,6 +89,17 @@ def test_share_intervals_of_clustered_units_cover_where_those_of_single_units_do
     assert by_unit < 0.5
 
 
+def test_the_effective_number_is_that_of_independent_units_with_this_variance():
+    assert clustered.effective_number(0.3, 0.3 * 0.7 / 25, 100, 40) == pytest.approx(25)
+    assert clustered.effective_number(0.3, 0.3 * 0.7 / 250, 100, 40) == 100
+    assert clustered.effective_number(0.3, 1.0, 100, 40) == 1
+    for share, variance in ((1.0, 0.0), (0.5, 0.0), (0.5, np.nan)):
+        assert clustered.effective_number(share, variance, 100, 40) == 40
+    values = (numbers(60) > 0).astype(float)
+    variance = clustered.variance_of_mean(values, np.arange(60))
+    assert clustered.effective_number(values.mean(), variance, 60, 60) == pytest.approx(59)
+
+
 def test_two_clusters_leave_a_share_all_but_open():
     share = clustered.clustered_share(np.array([1.0, 1.0]), np.arange(2), 0.95)
     assert (share.estimate, share.high) == (1, 1)

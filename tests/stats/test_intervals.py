@@ -10,6 +10,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from more_repro.stats.intervals import (
     Interval,
     mean_interval,
+    normal_interval,
     normal_quantile,
     satterthwaite_df,
     stratified_mean,
@@ -63,6 +64,18 @@ def test_wilson_covers_a_small_share_where_the_normal_interval_does_not():
     half = 1.96 * np.sqrt(counts / 40 * (1 - counts / 40) / 40)
     assert weights @ covered == pytest.approx(0.95, abs=0.02)
     assert weights @ (np.abs(counts / 40 - 0.05) <= half) < 0.9
+
+
+def test_wilson_holds_a_share_of_all_or_none_to_the_last_bit():
+    for n in range(1, 500):
+        assert wilson(1.0, n, 1.96)[1] == 1.0
+        assert wilson(0.0, n, 1.96)[0] == 0.0
+
+
+def test_the_normal_interval_is_scipys():
+    found = normal_interval(0.4, 0.1, 0.9, 7)
+    assert (found.low, found.high) == pytest.approx(stats.norm.interval(0.9, 0.4, 0.1))
+    assert (found.n, np.isnan(normal_interval(0.4, np.nan, 0.9).low)) == (7, True)
 
 
 def test_quantiles_are_scipys():

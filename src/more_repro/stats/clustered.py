@@ -1,10 +1,8 @@
 """Means, shares and quantiles of units that are drawn in clusters: pairs of one prompt are not independent."""
 
-from statistics import NormalDist
-
 import numpy as np
 
-from more_repro.stats.intervals import NAN, Codes, Floats, Interval, Vector, t_quantile
+from more_repro.stats.intervals import NAN, Codes, Floats, Interval, Vector, t_interval, t_quantile, wilson
 
 
 def n_clusters(clusters: Codes) -> int:
@@ -27,26 +25,27 @@ def variance_of_sum(deviations: Vector, clusters: Codes) -> float:
 
 def variance_of_mean(values: Vector, clusters: Codes) -> float:
     """Variance of the mean of values (n,) drawn by cluster: that of their sum over n squared; NaN for one cluster."""
-    _, codes = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(codes, weights=values - values.mean())
-    if len(sums) < 2:
-        return NAN
-    return float((sums**2).sum() / len(values) ** 2 * len(sums) / (len(sums) - 1))
+    return variance_of_sum(values - values.mean(), clusters) / values.size**2
 
 
-def normal_interval(estimate: float, variance: float, confidence: float, n_clusters: int | None = None) -> Interval:
-    """An estimate with a normal interval, or with Student's where the variance is estimated from n_clusters."""
-    half = quantile(confidence, n_clusters) * float(variance) ** 0.5
-    return Interval(estimate, estimate - half, estimate + half)
+def effective_number(share: float, variance: float, n: int, groups: int) -> float:
+    """How many independent units would give a share this variance: share (1 - share) / variance, from 1 to n.
+
+    groups, the number of clusters, where values do not vary or their variance is not known.
+    """
+    spread = share * (1 - share)
+    if not (variance > 0 and spread > 0):
+        return float(groups)
+    return float(np.clip(spread / variance, 1.0, n))
 
 
 def clustered_mean(values: Vector, clusters: Codes, confidence: float) -> Interval:
-    """Mean of values (n,) with Student's interval, whose variance is that of cluster sums (linearised ratio)."""
-    if len(values) == 0:
+    """Mean of values (n,) with Student's interval on G - 1 degrees of freedom. One cluster: no limits."""
+    if not values.size:
         return Interval(NAN)
-    return normal_interval(
-        float(values.mean()), variance_of_mean(values, clusters), confidence, len(np.unique(clusters))
-    )
+    mean = float(values.mean())
+    error = float(np.sqrt(variance_of_sum(values - mean, clusters))) / values.size
+    return t_interval(mean, error, n_clusters(clusters) - 1, confidence, values.size)
 
 
 def clustered_share(values: Vector, clusters: Codes, confidence: float, more_variance: float = 0.0) -> Interval:
@@ -54,10 +53,10 @@ def clustered_share(values: Vector, clusters: Codes, confidence: float, more_var
 
     more_variance: variance of the mean for another reason than the choice of these values, added to theirs.
     """
-    if len(values) == 0:
+    if not values.size:
         return Interval(NAN)
     variance = variance_of_mean(values, clusters) + more_variance
-    return share_interval(float(values.mean()), variance, len(values), len(np.unique(clusters)), confidence)
+    return share_interval(float(values.mean()), variance, values.size, n_clusters(clusters), confidence)
 
 
 def clustered_quantile(values: Vector, clusters: Codes, share: float, confidence: float) -> Interval:
@@ -65,34 +64,23 @@ def clustered_quantile(values: Vector, clusters: Codes, share: float, confidence
 
     The interval of the share of values at or below the estimate is carried back to values (Woodruff 1952).
     """
-    if len(values) == 0:
+    if not values.size:
         return Interval(NAN)
     ranked = np.sort(values)
     estimate = _at(ranked, share)
     variance = variance_of_mean((values <= estimate).astype(np.float64), clusters)
-    at = share_interval(share, variance, len(values), len(np.unique(clusters)), confidence)
-    return Interval(estimate, min(estimate, _at(ranked, at.low)), max(estimate, _at(ranked, at.high)))
+    at = share_interval(share, variance, values.size, n_clusters(clusters), confidence)
+    return Interval(estimate, min(estimate, _at(ranked, at.low)), max(estimate, _at(ranked, at.high)), n=values.size)
 
 
-def share_interval(share: float, variance: float, n: int, n_clusters: int, confidence: float) -> Interval:
-    """Wilson's interval of a share whose variance is known, at the effective number share(1-share) / variance.
+def share_interval(share: float, variance: float, n: int, groups: int, confidence: float) -> Interval:
+    """Wilson's interval of a share of n units in `groups` clusters whose variance is known, at its effective number.
 
-    That number is at most n, and n_clusters where values do not vary or their variance is not known. The quantile is
-    Student's with n_clusters - 1 degrees of freedom, so that few prompts give a wide interval.
+    The quantile is Student's with groups - 1 degrees of freedom, so that few clusters give a wide interval.
     """
-    spread = share * (1 - share)
-    effective = min(float(n), spread / variance) if variance > 0 and spread > 0 else float(n_clusters)
-    z2 = quantile(confidence, n_clusters) ** 2
-    centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
-    half = (z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) ** 0.5 / (1 + z2 / effective)
-    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
-
-
-def quantile(confidence: float, n_clusters: int | None = None) -> float:
-    """The quantile of a two-sided interval: normal, or Student's with n_clusters - 1 degrees of freedom, at least 1."""
-    if n_clusters is not None:
-        return float(t_quantile(confidence, max(n_clusters - 1, 1)))
-    return NormalDist().inv_cdf(0.5 + confidence / 2)
+    quantile = float(t_quantile(confidence, max(groups - 1, 1)))
+    low, high = wilson(share, effective_number(share, variance, n, groups), quantile)
+    return Interval(share, low, high, n=n)
 
 
 def _at(ranked: Floats, share: float) -> float:

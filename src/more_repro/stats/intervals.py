@@ -47,6 +47,12 @@ def t_quantile(confidence: float, df: ArrayLike) -> Floats:
     return np.asarray(special.stdtrit(df, 0.5 + confidence / 2), dtype=np.float64)
 
 
+def normal_interval(estimate: float, error: float, confidence: float, n: int = 0) -> Interval:
+    """Normal interval of an estimate with a standard error; NaN limits where one of them is NaN."""
+    half = normal_quantile(confidence) * error
+    return Interval(estimate, estimate - half, estimate + half, n=n)
+
+
 def t_interval(estimate: float, error: float, df: float, confidence: float, n: int) -> Interval:
     """Student interval and two-sided p; without degrees of freedom or with a NaN error only the estimate stays."""
     if df <= 0 or not np.isfinite(error) or not np.isfinite(estimate):
@@ -96,14 +102,14 @@ def _believed(error: float, mean: float) -> float:
 
 
 def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
-    """Limits of Wilson's score interval of a share among n (possibly an effective n); they stay in [0, 1].
+    """Limits of Wilson's score interval of a share among n (possibly an effective n): in [0, 1], round the share.
 
     quantile: of the normal, or of Student's t where the effective n is itself an estimate.
     """
     z2 = quantile * quantile
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = quantile / (1 + z2 / n) * float(np.sqrt(max(share * (1 - share), 0.0) / n + z2 / (4 * n * n)))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def satterthwaite_df(variances: Sequence[ArrayLike], df: Sequence[int]) -> Floats:

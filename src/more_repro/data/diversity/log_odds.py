@@ -5,8 +5,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from more_repro.data.diversity.bag_of_words import Texts, per_prompt
-from more_repro.stats.clustered import quantile
-from more_repro.stats.intervals import Floats
+from more_repro.stats.intervals import Floats, normal_quantile
 from more_repro.tables import SCHEMAS, check
 
 _PRIOR_WORDS = 1000.0  # weight of the prior, in words
@@ -26,13 +25,13 @@ def word_log_odds(texts: Texts, confidence: float) -> pd.DataFrame:
     odds = _log_odds(chosen, prior) - _log_odds(rejected, prior)
     z = _clustered_z(texts, chosen, rejected)
     error = np.divide(odds, z, out=np.zeros_like(odds), where=z != 0)
-    limit = quantile(1 - (1 - confidence) / max(len(texts.words), 1))
+    limit = normal_quantile(1 - (1 - confidence) / max(len(texts.words), 1))
     words = np.array(texts.words, dtype=object)
     ranked = np.lexsort((np.argsort(np.argsort(words)), -np.abs(z)))
     # Of each side: one side's many words would otherwise leave none of the other to be seen.
     up = z[ranked] > 0
     top = ranked[np.where(up, np.cumsum(up), np.cumsum(~up)) <= _TOP]
-    half = quantile(confidence) * error[top]
+    half = normal_quantile(confidence) * error[top]
     rows = {
         "source": texts.source, "word": list(words[top]), "log_odds": odds[top], "low": odds[top] - half,
         "high": odds[top] + half, "z": z[top], "z_limit": limit, "n_chosen": chosen[top], "n_rejected": rejected[top],

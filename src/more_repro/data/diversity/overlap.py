@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from more_repro.data.diversity import keyed_random
 from more_repro.data.diversity.bag_of_words import Texts, per_prompt
 from more_repro.data.diversity.keyed_random import Keys
-from more_repro.stats.clustered import clustered_share, normal_interval
-from more_repro.stats.intervals import Codes, Interval
+from more_repro.stats.clustered import clustered_share
+from more_repro.stats.intervals import Codes, Interval, normal_interval
 
 Line = tuple[str, str, str, float, float, float, int]
 FREQUENT_WORDS = 1000
@@ -82,7 +82,7 @@ def _jaccard_interval(common: Mapping[str, tuple[NDArray, NDArray]], a: str, b: 
     splits, draws = (_jaccards(common[a][which], common[b][which]) for which in (0, 1))
     if np.isnan(splits).any() or np.isnan(draws).any():
         return Interval(float(splits.mean()))
-    return normal_interval(float(splits.mean()), float(draws.var(ddof=1)), confidence).within(0.0, 1.0)
+    return normal_interval(float(splits.mean()), float(draws.std(ddof=1)), confidence).within(0.0, 1.0)
 
 
 def _jaccards(a: NDArray, b: NDArray) -> NDArray[np.float64]:

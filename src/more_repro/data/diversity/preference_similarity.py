@@ -15,8 +15,8 @@ from more_repro.data.diversity import linear_bradley_terry
 from more_repro.data.diversity.keyed_random import Flags
 from more_repro.data.diversity.linear_bradley_terry import LinearModel
 from more_repro.data.diversity.overlap import Line
-from more_repro.stats.clustered import clustered_share, n_clusters, normal_interval, share_interval, variance_of_mean
-from more_repro.stats.intervals import NAN, Codes, Floats, Interval
+from more_repro.stats.clustered import clustered_share, n_clusters, share_interval, variance_of_mean
+from more_repro.stats.intervals import NAN, Codes, Floats, Interval, normal_interval
 
 # A cosine is divided by its ceiling only where both ceilings are surely above this: below, the quotient is noise.
 LOWEST_CEILING = 0.2
@@ -128,7 +128,7 @@ def _squares(halves: Floats, shifts: Floats) -> Floats:
 
 
 def _interval(value: float, changes: Floats, confidence: float) -> Interval:
-    return normal_interval(value, float(changes.var(ddof=1)), confidence).within(-1.0, 1.0)
+    return normal_interval(value, float(changes.std(ddof=1)), confidence).within(-1.0, 1.0)
 
 
 def _corrected(
@@ -138,7 +138,7 @@ def _corrected(
     ceiling = (a[0] * b[0]) ** 0.5
     value = between[0] / ceiling
     changes = between[1] / ceiling - value / 2 * (a[1] / a[0] + b[1] / b[0])
-    return normal_interval(value, float(changes.var(ddof=1)), confidence)
+    return normal_interval(value, float(changes.std(ddof=1)), confidence)
 
 
 def _margins(model: LinearModel, features: csr_matrix) -> tuple[Floats, Floats]:

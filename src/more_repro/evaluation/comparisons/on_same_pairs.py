@@ -17,7 +17,7 @@ from more_repro.evaluation.metrics import ece
 from more_repro.evaluation.metrics.scored_models import POOLS, ScoredModel, pooled, test_sources
 from more_repro.params import Stats
 from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
-from more_repro.stats.intervals import NAN, Interval, Vector, t_interval
+from more_repro.stats.intervals import NAN, Interval, Vector, satterthwaite_df, t_interval
 from more_repro.stats.multiple_testing import holm
 from more_repro.stats.random import generator
 
@@ -118,15 +118,12 @@ def _tested(key: Row, duel: Duel, seen: Vector, noise: Any, n_prompts: int, stat
 def _combined(seen: Vector, within: float, n_prompts: int, stats: Stats) -> Interval:
     """Mean over seeds. The noise of one seed's own pairs enters twice (in both terms), so the error is cautious."""
     between = float(seen.var(ddof=1)) / seen.size if seen.size > 1 else 0.0
-    total = between + within
-    parts = [(between, seen.size - 1), (within, n_prompts - 1)]
-    spread = sum(part**2 / df for part, df in parts if df > 0)
-    # Satterthwaite's degrees of freedom of a sum of two variances; few seeds estimate theirs badly, and where it is the
-    # larger part the sum is no better known.
-    df = total**2 / spread if spread > 0 else n_prompts - 1
-    if between > within:
+    df = float(satterthwaite_df([between, within], [seen.size - 1, n_prompts - 1]))
+    if between > within:  # few seeds estimate their variance badly, and then the sum is no better known
         df = min(df, seen.size - 1)
-    return t_interval(float(seen.mean()), float(np.sqrt(total)), df, *_two(stats))
+    elif np.isinf(df):  # nothing varies
+        df = n_prompts - 1
+    return t_interval(float(seen.mean()), float(np.sqrt(between + within)), df, *_two(stats))
 
 
 def _two(stats: Stats) -> tuple[float, int]:

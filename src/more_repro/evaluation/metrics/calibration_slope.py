@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from more_repro.stats.clustered import variance_of_sum
-from more_repro.stats.intervals import NAN, Codes, Interval, Vector, normal_quantile
+from more_repro.stats.intervals import NAN, Codes, Interval, Vector, normal_interval
 
 _STEPS = 200
 
@@ -43,8 +43,7 @@ def slope_interval(margins: Vector, prompts: Codes, confidence: float) -> Interv
     miss = expit(-b * margins)
     information = float(np.square(margins) @ (miss * (1 - miss)))
     error = np.sqrt(variance_of_sum(margins * miss, prompts)) / information
-    half = normal_quantile(confidence) * float(error)
-    return Interval(b, b - half, b + half, n=margins.size)
+    return normal_interval(b, float(error), confidence, margins.size)
 
 
 def temperature(margins: Vector) -> float:

@@ -8,12 +8,12 @@ import pandas as pd
 from scipy.special import expit
 
 from more_repro import tables
-from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean
+from more_repro.evaluation.metrics.accuracy import accuracy_interval
 from more_repro.evaluation.metrics.scored_models import Pairs, ScoredModel, pooled, test_sources
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY
-from more_repro.stats.clustered import n_clusters, variance_of_sum
-from more_repro.stats.intervals import NAN, Codes, Interval, Vector, normal_quantile
+from more_repro.stats.clustered import clustered_mean, n_clusters, variance_of_sum
+from more_repro.stats.intervals import NAN, Codes, Interval, Vector, normal_interval
 
 LENGTH = "length"
 CORRELATION = "correlation"  # of margin and difference in words, over both orders of every pair
@@ -96,5 +96,5 @@ def correlation(margins: Vector, words: Vector, prompts: Codes, confidence: floa
         return Interval(r, n=margins.size)
     influence = m * d - r * (m * m + d * d) / 2
     error = float(np.sqrt(variance_of_sum(influence, prompts))) / (1 - r * r)
-    half = normal_quantile(confidence) * error
-    return Interval(r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half)), n=margins.size)
+    z = normal_interval(float(np.arctanh(r)), error, confidence)
+    return Interval(r, float(np.tanh(z.low)), float(np.tanh(z.high)), n=margins.size)

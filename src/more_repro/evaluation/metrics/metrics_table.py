@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from more_repro import tables
 from more_repro.evaluation.metrics import calibration_slope, ece
-from more_repro.evaluation.metrics.accuracy import accuracy_interval, clustered_mean
+from more_repro.evaluation.metrics.accuracy import accuracy_interval
 from more_repro.evaluation.metrics.clustered_null import spread_by_prompt
 from more_repro.evaluation.metrics.reliability import reliability_rows
 from more_repro.evaluation.metrics.scored_models import Pairs, ScoredModel, pooled, scored_models, test_sources
@@ -18,7 +18,7 @@ from more_repro.params import Stats
 from more_repro.progress import Progress
 from more_repro.records import RewardModelId
 from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
-from more_repro.stats.clustered import n_clusters
+from more_repro.stats.clustered import clustered_mean, n_clusters
 from more_repro.stats.intervals import NAN, Vector
 from more_repro.stats.random import generator
 

@@ -16,7 +16,7 @@ from more_repro.evaluation.regression.design import PERPLEXITY, published_design
 from more_repro.evaluation.regression.fixed_effects import demeaned, t_test
 from more_repro.evaluation.regression.permutation import group_permutations
 from more_repro.params import Stats
-from more_repro.stats.intervals import NAN, Vector, normal_quantile
+from more_repro.stats.intervals import NAN, Vector, normal_interval
 from more_repro.stats.random import generator, numbered
 
 JUDGED = (100, 300)  # prompts per base; the paper does not print how many it judged
@@ -140,12 +140,12 @@ def _accuracies(stats: Stats) -> list[Row]:
         more, other = (table.loc[(base, scheme), sources].to_numpy(np.float64) for scheme in ("more", "multitask"))
         error = float(np.sqrt(((more * (1 - more) + other * (1 - other)) / sizes).sum())) / sizes.size
         seen = float((more - other).mean())
-        half = normal_quantile(stats.confidence) * error
+        interval = normal_interval(seen, error, stats.confidence, int(sizes.sum()))
         p = float(2 * ndtr(-abs(seen) / error))
         text = f"{base}: mean accuracy of MORE less multitask over {sizes.size} sources; errors taken as unrelated."
         rows.append(
-            {"check": "mean accuracy", "outcome": f"accuracy {base}", "estimate": seen, "low": seen - half}
-            | {"high": seen + half, "p": p, "n": int(sizes.sum()), "sentence": text}
+            {"check": "mean accuracy", "outcome": f"accuracy {base}", **interval.columns()}
+            | {"p": p, "n": interval.n, "sentence": text}
         )
     return rows
 

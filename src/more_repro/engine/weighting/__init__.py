@@ -135,6 +135,25 @@ _FACTORIES: dict[str, Callable[[WeightingSpec, Sequence[int], int], Weighting]] 
     "nash_mtl": _nash_mtl,
 }
 
+# File of each weighting where it is not named as the weighting is: `random` would hide the standard module.
+_FILES = {"random": "random_weights"}
+
+
+def weighting_names() -> tuple[str, ...]:
+    """Every weighting there is."""
+    return tuple(_FACTORIES)
+
+
+def weighting_module(name: str) -> str:
+    """Dotted name of the module that holds a weighting; with what it imports, that is the weighting's own code.
+
+    Raises ValueError for a name that no weighting has.
+    """
+    if name not in _FACTORIES:
+        raise ValueError(f"unknown weighting {name!r}; known: {', '.join(_FACTORIES)}")
+    return f"{__name__}.{_FILES.get(name, name)}"
+
+
 # Source files of each weighting, for the fingerprint of a model: a change of another scheme's file changes nothing.
 MODULES: dict[str, tuple[str, ...]] = {
     "uniform": ("uniform.py",),

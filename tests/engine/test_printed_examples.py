@@ -7,7 +7,7 @@ from preference_files import preference_rows, write_base
 from transformers import AutoModelForSequenceClassification
 
 from more_repro.engine import MoreConfig
-from more_repro.engine.weighting import MODULES
+from more_repro.engine.weighting import weighting_names
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -44,7 +44,7 @@ def test_the_example_of_ones_own_loop_runs_as_printed():
 def test_every_weighting_and_setting_that_the_page_names_exists():
     page = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
     (line,) = [line for line in page.splitlines() if line.startswith("| `weighting`")]
-    assert set(re.findall(r"`(\w+)`", line)) - {"weighting", "weights"} == set(MODULES)
+    assert set(re.findall(r"`(\w+)`", line)) - {"weighting", "weights"} == set(weighting_names())
     settings = set(MoreConfig.__dataclass_fields__)
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", page, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"MoreConfig"}

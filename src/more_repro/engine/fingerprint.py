@@ -3,27 +3,39 @@
 import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from more_repro.engine.batching.step_layout import StepPairs
+from more_repro.engine.config import MoreConfig
 from more_repro.engine.distributed import Group
-from more_repro.store.code_key import code_digest
+from more_repro.engine.weighting import weighting_module, weighting_names
+from more_repro.store.code_key import code_key
 from more_repro.store.digests import digest
 
+# Lines of progress; and how results are kept, which is right if a resumed training ends as an unbroken one.
+_WITHOUT = ("more_repro.progress", "more_repro.store")
 
-def training_fingerprint(settings: Mapping[str, Any], pairs: StepPairs, model: torch.nn.Module, group: Group) -> str:
-    """sha256 over settings, the tokens of every step, the model's first weights, this package's code, the versions of
-    torch and transformers, the number of processes, and on a CPU of threads: sums split otherwise round otherwise."""
+
+def training_fingerprint(args: MoreConfig, pairs: StepPairs, model: torch.nn.Module, group: Group) -> str:
+    """sha256 over settings, the tokens of every step, the model's first weights, the code that trains it, the versions
+    of torch and transformers, the number of processes, and on a CPU of threads: sums split otherwise round otherwise.
+    """
     tokens = [pairs.sequences.flat, pairs.sequences.starts, pairs.chosen, pairs.rejected]
-    code = code_digest(sorted(Path(__file__).parent.rglob("*.py")))
-    on_gpu = torch.cuda.is_available() and not settings.get("use_cpu", False)
+    code = training_code(args.weighting, "more_repro.engine.trainer")
+    on_gpu = torch.cuda.is_available() and not args.use_cpu
     threads = None if on_gpu else torch.get_num_threads()
     versions = [torch.__version__, version("transformers")]
-    facts = repr([sorted(settings.items()), versions, group.size, on_gpu, threads])
+    facts = repr([sorted(args.numbers().items()), versions, group.size, on_gpu, threads])
     return digest([facts, code, tensors_digest(dict(enumerate(tokens))), tensors_digest(model.state_dict())])
+
+
+def training_code(weighting: str, *modules: str, without: tuple[str, ...] = ()) -> str:
+    """Digest of what modules of this package do that train with a weighting: an edit of another weighting changes
+    nothing. without: see `code_key`. Raises ValueError for a weighting or a module that is not known."""
+    others = tuple(weighting_module(name) for name in weighting_names() if name != weighting)
+    return code_key(*modules, weighting_module(weighting), without=(*_WITHOUT, *without, *others))
 
 
 def tensors_digest(tensors: Mapping[Any, torch.Tensor]) -> str:

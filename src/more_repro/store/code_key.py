@@ -13,8 +13,8 @@ from pathlib import Path
 # A module that names a file beside it in a string ("printed_numbers.yaml") reads that file.
 _FILE_NAME = re.compile(r"^[\w./-]+\.(?:ya?ml|json|txt|csv|css|html|j2)$")
 
-_MODULE_NAME = re.compile(r"^[a-z_]\w*(?:\.\w+)+$")
-
+# "package.module", or "package.module:function" as workers are given it.
+_MODULE_NAME = re.compile(r"^([a-z_]\w*(?:\.\w+)+)(?::\w+)?$")
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -23,9 +23,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def code_key(*modules: str, without: tuple[str, ...] = ()) -> str:
     """Digest of what modules of this package, each by its dotted name, and all that they may import do.
 
-    without: modules whose own import closure changes no result, such as progress lines; they are left out, and what is
-    imported by them alone. Read once in a process: what runs is what was loaded. A comment or a docstring changes
-    nothing. Raises ValueError for a module that the package lacks.
+    without: modules, or packages with all their modules, that change no result, such as progress lines; they are left
+    out, and what is imported by them alone. Read once in a process: what runs is what was loaded. A comment or a
+    docstring changes nothing. Raises ValueError for a module that the package lacks.
     """
     files = frozenset().union(*(import_closure(module_file(name), PACKAGE, without) for name in modules))
     return code_digest(files)
@@ -47,7 +47,7 @@ def import_closure(code: str | Path, package_root: Path, without: Iterable[str] 
     package_root: folder of the package, such as src/more_repro; its name is the package's name.
     Imports inside functions count, and so does `importlib.import_module` of a literal name. Imports under
     `if TYPE_CHECKING:` count too: one edge too many re-runs a stage, one too few hides a change.
-    without: dotted names of modules that are not followed and not in the result.
+    without: dotted names of modules, or of packages with all their modules, that are not followed and left out.
     Raises SyntaxError for code that does not parse; ValueError for an import of a module that the package lacks.
     """
     finder = _Finder(package_root, frozenset(without))
@@ -111,13 +111,14 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and _is_text(first.value):
+            if isinstance(first, ast.Expr) and _text(first.value) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
     return tree
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text(node: ast.AST) -> str | None:
+    """The string that a node is, if it is one."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 class _Finder:
@@ -148,9 +149,11 @@ class _Finder:
             self.found.update(path for path in map(beside.joinpath, files) if path.is_file())
 
     def _add_module(self, name: str, must_exist: bool, importer: str) -> None:
-        path = None if name in self.without else self._file_of(name)
+        if self._left_out(name):
+            return
+        path = self._file_of(name)
         if path is None:
-            if must_exist and name not in self.without:
+            if must_exist:
                 raise ValueError(f"{importer} imports {name}, and {self.root} holds no such module")
             return
         self._add_parents(name)
@@ -159,9 +162,13 @@ class _Finder:
     def _add_parents(self, name: str) -> None:
         parts = name.split(".")
         for depth in range(1, len(parts)):
-            path = self._file_of(".".join(parts[:depth]))
+            parent = ".".join(parts[:depth])
+            path = None if self._left_out(parent) else self._file_of(parent)
             if path is not None:
                 self.visit_file(path)
+
+    def _left_out(self, name: str) -> bool:
+        return any(name == one or name.startswith(f"{one}.") for one in self.without)
 
     def _file_of(self, name: str) -> Path | None:
         base = self.root.parent.joinpath(*name.split("."))
@@ -175,8 +182,8 @@ class _Finder:
 def _named(code: str, module: str, is_package: bool) -> tuple[list[tuple[str, bool]], list[str]]:
     """What `_imported` finds, and every string that looks like a file's name."""
     tree = _without_docstrings(ast.parse(code))
-    strings = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    return list(_imported(tree, module, is_package)), [text for text in strings if _FILE_NAME.match(text)]
+    strings = (_text(node) for node in ast.walk(tree))
+    return list(_imported(tree, module, is_package)), [text for text in strings if text and _FILE_NAME.match(text)]
 
 
 def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
@@ -190,12 +197,12 @@ def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple
             # `from package import x`: x is a module or a name that the package defines.
             yield from ((f"{base}.{alias.name}", False) for alias in node.names if alias.name != "*")
         elif isinstance(node, ast.Call) and _calls_import_module(node):
-            argument = node.args[0] if node.args else None
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                yield argument.value, True
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE_NAME.match(node.value):
-            # A table of module names imported on demand, such as the readers of sources.
-            yield node.value, False
+            name = _text(node.args[0]) if node.args else None
+            if name is not None:
+                yield name, True
+        elif (text := _text(node)) and (named := _MODULE_NAME.match(text)):
+            # Imported on demand by its name: a reader of a source, a worker's function.
+            yield named[1], False
 
 
 def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:

@@ -152,18 +152,3 @@ def weighting_module(name: str) -> str:
     if name not in _FACTORIES:
         raise ValueError(f"unknown weighting {name!r}; known: {', '.join(_FACTORIES)}")
     return f"{__name__}.{_FILES.get(name, name)}"
-
-
-# Source files of each weighting, for the fingerprint of a model: a change of another scheme's file changes nothing.
-MODULES: dict[str, tuple[str, ...]] = {
-    "uniform": ("uniform.py",),
-    "proportional": ("proportional.py",),
-    "random": ("random_weights.py",),
-    "fixed": ("fixed.py",),
-    "more": ("more.py", "gram.py", "min_norm.py"),
-    "frank_wolfe": ("frank_wolfe.py", "gram.py"),
-    "upgrad": ("upgrad.py", "gram.py"),
-    "cagrad": ("cagrad.py", "gram.py", "min_norm.py"),
-    "pcgrad": ("pcgrad.py", "gram.py"),
-    "nash_mtl": ("nash_mtl.py", "gram.py"),
-}

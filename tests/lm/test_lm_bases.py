@@ -80,13 +80,13 @@ def test_classifier_head_follows_its_seed_and_backbone_is_the_bases(base_dir):
 
 def test_saved_base_gives_the_trained_models_losses(base_settings, corpus, transcripts, tmp_path, monkeypatch):
     kept = {}
-    original = causal.train_causal_lm
+    original = bases.train_causal_lm
 
     def train(model, *args, **kwargs):
         kept["model"] = model
         return original(model, *args, **kwargs)
 
-    monkeypatch.setattr(causal, "train_causal_lm", train)
+    monkeypatch.setattr(bases, "train_causal_lm", train)
     bases.make_base("nano", base_settings(steps=3), corpus, tmp_path, seed=1, max_length=32)
     tokenizer = bases.load_tokenizer(tmp_path)
     examples = encoding.encode_examples(tokenizer, [p for p, _ in transcripts], [r for _, r in transcripts], 32)

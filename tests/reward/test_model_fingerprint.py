@@ -19,7 +19,7 @@ from more_repro.store.code_key import import_closure, is_inert
 CHANGE_NO_NUMBER = {
     *("params.py", "progress.py", "tables.py"),
     *(f"store/{name}.py" for name in ("atomic", "checkpoint", "code_key", "digests", "folder")),
-    *("lm/causal.py", "lm/tokenizers.py"),
+    *(f"lm/{name}.py" for name in ("causal", "tokenizers", "training")),
     "reward/model_store.py",
 }
 

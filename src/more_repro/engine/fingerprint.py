@@ -11,11 +11,8 @@ from more_repro.engine.batching.step_layout import StepPairs
 from more_repro.engine.config import MoreConfig
 from more_repro.engine.distributed import Group
 from more_repro.engine.weighting import weighting_module, weighting_names
-from more_repro.store.code_key import code_key
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest
-
-# Lines of progress; and how results are kept, which is right if a resumed training ends as an unbroken one.
-_WITHOUT = ("more_repro.progress", "more_repro.store")
 
 
 def training_fingerprint(args: MoreConfig, pairs: StepPairs, model: torch.nn.Module, group: Group) -> str:
@@ -35,7 +32,7 @@ def training_code(weighting: str, *modules: str, without: tuple[str, ...] = ()) 
     """Digest of what modules of this package do that train with a weighting: an edit of another weighting changes
     nothing. without: see `code_key`. Raises ValueError for a weighting or a module that is not known."""
     others = tuple(weighting_module(name) for name in weighting_names() if name != weighting)
-    return code_key(*modules, weighting_module(weighting), without=(*_WITHOUT, *without, *others))
+    return code_key(*modules, weighting_module(weighting), without=(*CHANGES_NO_NUMBER, *without, *others))
 
 
 def tensors_digest(tensors: Mapping[Any, torch.Tensor]) -> str:

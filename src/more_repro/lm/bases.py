@@ -18,12 +18,12 @@ from transformers import (
 )
 
 from more_repro import tables
-from more_repro.lm import causal
 from more_repro.lm.base_files import origin, rendering, write_pointer
 from more_repro.lm.chat_template import check_template
 from more_repro.lm.encoding import Example, encode_texts
 from more_repro.lm.sequence_classifier import HEAD, check_loaded, draw_head, ensure_padding, quiet_loading
 from more_repro.lm.tokenizers import make_tokenizer
+from more_repro.lm.training import CausalTraining, train_causal_lm
 from more_repro.params import Base
 
 WARMUP_RATIO = 0.05
@@ -50,10 +50,8 @@ def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed:
     tokenizer = make_tokenizer(settings.tokenizer, corpus, settings.vocabulary, max_length)
     examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
     model = _new_model(settings, tokenizer, seed, max_length)
-    log = causal.train_causal_lm(
-        model, examples, batch_size=settings.batch_size, steps=settings.steps, learning_rate=settings.learning_rate,
-        warmup_ratio=WARMUP_RATIO, seed=seed, label=f"pretrain {name}",
-    )  # fmt: skip
+    course = CausalTraining(settings.batch_size, settings.steps, settings.learning_rate, WARMUP_RATIO, seed)
+    log = train_causal_lm(model, examples, course, name=f"pretrain {name}")
     model.config.use_cache = True
     with quiet_loading():
         model.save_pretrained(out)

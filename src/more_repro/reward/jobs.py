@@ -11,7 +11,7 @@ from more_repro import tables
 from more_repro.lm.base_files import fingerprint as base_fingerprint
 from more_repro.params import RewardModelParams, Scheme
 from more_repro.records import RewardModelId
-from more_repro.store.code_key import code_key
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest, file_digest
 
 # What workers import once, before they are forked.
@@ -21,12 +21,11 @@ PRELOAD = (
     "more_repro.reward.training",
     "more_repro.reward.score_job",
 )
-# Code that changes no number of a model: how params and tables are read, where files lie and how results are kept, and
-# how a base is made, whose bytes are in the fingerprint.
+# Code that changes no number of a model: how a base is made, whose bytes are in the fingerprint; what a job is called,
+# and how a finished model is kept.
 _WITHOUT = (
-    *("more_repro.progress", "more_repro.params", "more_repro.paths", "more_repro.tables", "more_repro.store"),
+    *("more_repro.lm.causal", "more_repro.lm.tokenizers", "more_repro.lm.training"),
     *("more_repro.reward.jobs", "more_repro.reward.model_store"),
-    *("more_repro.lm.causal", "more_repro.lm.tokenizers"),
 )
 
 
@@ -128,6 +127,6 @@ def encoded_path(job: EncodeJob) -> Path:
     """Where the encoded pairs lie; the name is a digest of tokenizer, pairs, length and code."""
     if not job.pairs.exists():
         raise tables.TableError(f"{job.pairs}: no such table; `dvc repro` makes it")
-    code = code_key("more_repro.reward.token_store", without=_WITHOUT)
+    code = code_key("more_repro.reward.token_store", without=(*CHANGES_NO_NUMBER, *_WITHOUT))
     key = digest([base_fingerprint(job.base), file_digest(job.pairs), str(job.max_length), code])
     return job.scratch / "encoded" / f"{key}.safetensors"

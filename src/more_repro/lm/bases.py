@@ -1,6 +1,7 @@
 """Bases: pretrained here from a corpus, or taken from the Hugging Face hub at one commit; and loading either."""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from more_repro.lm.sequence_classifier import HEAD, check_loaded, draw_head, ens
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.lm.training import CausalTraining, train_causal_lm
 from more_repro.params import Base
+from more_repro.store.checkpoint import drop_checkpoints
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
+from more_repro.store.digests import digest, digest_of
 
 WARMUP_RATIO = 0.05
 # Only what a model and a tokenizer need: no pickled weights, no code.
@@ -32,10 +36,19 @@ _HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "token
               "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")  # fmt: skip
 
 
-def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed: int, max_length: int) -> pd.DataFrame:
+def make_base(
+    name: str,
+    settings: Base,
+    corpus: Sequence[str],
+    out: Path,
+    seed: int,
+    max_length: int,
+    checkpoints: Path | None = None,
+) -> pd.DataFrame:
     """Pretrain a base on the corpus, or with `settings.location` point at a hub model, under `out`.
 
-    corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole.
+    corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole. checkpoints: a
+    folder of this base's own, from where a long pretraining that was killed goes on; it is deleted at the end.
     Returns the table "base_training"; a hub base has no row. Raises ValueError where the rendering asks for a chat
     template that the tokenizer lacks or that cannot serve.
     """
@@ -51,12 +64,15 @@ def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed:
     examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
     model = _new_model(settings, tokenizer, seed, max_length)
     course = CausalTraining(settings.batch_size, settings.steps, settings.learning_rate, WARMUP_RATIO, seed)
-    log = train_causal_lm(model, examples, course, name=f"pretrain {name}")
+    key = _pretraining_key(settings, corpus, seed, max_length)
+    log = train_causal_lm(model, examples, course, name=f"pretrain {name}", checkpoints=checkpoints, fingerprint=key)
     model.config.use_cache = True
     with quiet_loading():
         model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     write_pointer(out, "local", None, None)
+    if checkpoints is not None:
+        drop_checkpoints(checkpoints)
     return tables.check(log.assign(base=name), "base_training")
 
 
@@ -138,6 +154,13 @@ def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, ma
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # transformers draws first weights from the global generator only
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+
+def _pretraining_key(settings: Base, corpus: Sequence[str], seed: int, max_length: int) -> str:
+    """Changes with all that a base made here depends on."""
+    versions = [torch.__version__, version("transformers"), version("tokenizers")]
+    code = code_key(__name__, without=CHANGES_NO_NUMBER)
+    return digest_of(settings.model_dump(), digest(corpus), seed, max_length, versions, code)
 
 
 def _resolve(location: str, revision: str | None) -> None:

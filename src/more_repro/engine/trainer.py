@@ -15,7 +15,7 @@ from more_repro.engine.batching.preference_rows import encode_rows
 from more_repro.engine.batching.step_layout import check_split
 from more_repro.engine.batching.token_pairs import EncodedPairs, TokenSequences
 from more_repro.engine.config import MoreConfig
-from more_repro.engine.distributed import ALONE, Group, Processes, wait_for_all
+from more_repro.engine.distributed import Group, Processes, wait_for_all
 from more_repro.engine.fingerprint import training_fingerprint
 from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.loop import Loop
@@ -57,9 +57,7 @@ class MoreTrainer:
         processing_class: PreTrainedTokenizerBase,
         eval_dataset: Mapping[str, Rows] | None = None,
     ) -> None:
-        group = Processes(cpu=args.use_cpu)
-        leave_at_exit(group)
-        self._take(model, args, processing_class, group)
+        self._take(model, args, processing_class, None)
         train = self._encoded(train_dataset, "train_dataset")
         self._eval = None if eval_dataset is None else self._encoded(eval_dataset, "eval_dataset")
         self._lay_out(drawn_plan(train, args), "MORE", None)
@@ -74,13 +72,13 @@ class MoreTrainer:
         *,
         name: str = "MORE",
         fingerprint: str | None = None,
-        group: Group = ALONE,
+        group: Group | None = None,
     ) -> "MoreTrainer":
         """A trainer of pairs that are tokens already, in steps that are laid out already: see `ordered_plan`.
 
         name: of the training, in what it says. fingerprint: of all that its numbers depend on, where the caller has
-        one; checkpoints of another are not used. group: the processes that train together, of which this is one.
-        Raises ValueError where the plan was made with other settings.
+        one; checkpoints of another are not used. group: the processes that train together, and where; None for those
+        that this one was started among. Raises ValueError where the plan was made with other settings.
         """
         size = plan.pairs.chosen.shape[2]
         if size != args.per_source_batch_size:
@@ -152,9 +150,12 @@ class MoreTrainer:
         wait_for_all(self.group)
 
     def _take(
-        self, model: str | PreTrainedModel, args: MoreConfig, tokenizer: PreTrainedTokenizerBase, group: Group
+        self, model: str | PreTrainedModel, args: MoreConfig, tokenizer: PreTrainedTokenizerBase, group: Group | None
     ) -> None:
-        """The model, made ready for this tokenizer, the settings, and the processes that train it."""
+        """The settings, the processes that train, and the model made ready for this tokenizer."""
+        if group is None:
+            group = Processes(cpu=args.use_cpu)
+            leave_at_exit(group)
         self.args, self.processing_class, self.group = args, tokenizer, group
         check_split(args.per_source_batch_size, group)
         self.model = ready_model(model, tokenizer, args.lora, args.seed)

@@ -20,6 +20,7 @@ CHANGE_NO_NUMBER = {
     *("params.py", "progress.py", "tables.py"),
     *(f"store/{name}.py" for name in ("atomic", "checkpoint", "code_key", "digests", "folder")),
     *(f"lm/{name}.py" for name in ("causal", "tokenizers", "training")),
+    "stats/random.py",  # of pretraining's batches
     "reward/model_store.py",
 }
 

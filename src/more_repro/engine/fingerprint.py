@@ -31,8 +31,9 @@ def training_fingerprint(args: MoreConfig, pairs: StepPairs, model: torch.nn.Mod
 def training_code(weighting: str, *modules: str, without: tuple[str, ...] = ()) -> str:
     """Digest of what modules of this package do that train with a weighting: an edit of another weighting changes
     nothing. without: see `code_key`. Raises ValueError for a weighting or a module that is not known."""
-    others = tuple(weighting_module(name) for name in weighting_names() if name != weighting)
-    return code_key(*modules, weighting_module(weighting), without=(*CHANGES_NO_NUMBER, *without, *others))
+    own = weighting_module(weighting)
+    others = {weighting_module(name) for name in weighting_names()} - {own}
+    return code_key(*modules, own, without=(*CHANGES_NO_NUMBER, *without, *sorted(others)))
 
 
 def tensors_digest(tensors: Mapping[Any, torch.Tensor]) -> str:

@@ -8,9 +8,9 @@ from more_repro.engine.batching.activation_memory import StepMemory, memory_limi
 from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
 from more_repro.engine.head_gradients import StepRule
 from more_repro.engine.model import on_device, score
-from more_repro.engine.optimizer import make_optimizer
 from more_repro.engine.step import step_gradients
 from more_repro.engine.weighting import Weighting, WeightingSpec, make_weighting
+from more_repro.lm.optimizer import make_optimizer
 from pair_tokens import Steps
 from shapes import Shape, make_model
 from turns import Turn

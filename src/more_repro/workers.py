@@ -4,13 +4,14 @@ The number of workers changes the time a stage takes and never its numbers.
 """
 
 import ctypes
+import importlib
 import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from more_repro.progress import Progress
 
@@ -26,7 +27,7 @@ def worker_count(n_jobs: int, gpus: bool = True) -> int:
 
 
 def run_jobs(
-    function: Callable[[Job], Result],
+    function: Callable[[Job], Result] | str,
     jobs: Iterable[Job],
     label: str,
     preload: tuple[str, ...] = (),
@@ -34,10 +35,11 @@ def run_jobs(
 ) -> list[Result]:
     """`[function(job) for job in jobs]`, in the jobs' order, over worker processes.
 
-    function: a module-level function; jobs and results must pickle.
+    function: a module-level function, or its name as "package.module:function", which only the workers import: a
+    process that hands out jobs for torch starts much faster without it. jobs and results must pickle.
     preload: modules imported once, in the process that the workers are forked from.
     uses_torch: False for jobs on CPU that need no torch; their workers do not pay for importing it.
-    A job that raises stops the rest, and its error is raised here.
+    A job that raises stops the rest, and its error is raised here. Raises ValueError for a name that is no function's.
     """
     jobs = list(jobs)
     if not jobs:
@@ -48,7 +50,7 @@ def run_jobs(
     counter = context.Value("i", 0)
     progress = Progress(label, len(jobs), unit="jobs")
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(counter, uses_torch)) as pool:
-        futures = {pool.submit(function, job): number for number, job in enumerate(jobs)}
+        futures = {pool.submit(_run, function, job): number for number, job in enumerate(jobs)}
         results: dict[int, Result] = {}
         try:
             for future in as_completed(futures):
@@ -60,6 +62,27 @@ def run_jobs(
                 process.terminate()
             raise
     return [results[number] for number in range(len(jobs))]
+
+
+def function_named(name: str) -> Callable[[Any], Any]:
+    """The function that "package.module:function" names; imports its module. Raises ValueError where there is none."""
+    module, colon, attribute = name.partition(":")
+    if not (module and colon and attribute):
+        raise ValueError(f"a worker's function is named as 'package.module:function', found {name!r}")
+    try:
+        function = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there, and lacks one of its own imports
+        raise ValueError(f"{name!r} names no worker's function: there is no module {error.name}") from None
+    if not callable(function):
+        raise ValueError(f"{name!r} names no worker's function: {module} has no function {attribute}")
+    return function
+
+
+def _run(function: Callable[[Job], Result] | str, job: Job) -> Result:
+    called = function_named(function) if isinstance(function, str) else function
+    return called(job)
 
 
 def die_with_parent() -> None:

@@ -11,10 +11,9 @@ import torch
 from fine_tuning_run import LORA, SETTINGS, random_examples, run, tiny_lm
 from safetensors.torch import load_file
 
-from more_repro.alignment.policies import fine_tuning, response_trainer
+from more_repro.alignment.policies import fine_tuning
 from more_repro.alignment.policies.fine_tuning import fine_tune
-from more_repro.alignment.policies.response_trainer import Steps
-from more_repro.lm import causal
+from more_repro.lm import causal, training
 from more_repro.lm.encoding import Example
 
 
@@ -48,19 +47,6 @@ def said(monkeypatch):
     return lines
 
 
-def test_the_trainer_takes_the_path_of_the_plain_loop(tmp_path):
-    """Oracle: the loop that pretrains bases, step by step: losses, rates and weights."""
-    examples, plain, model = random_examples(), tiny_lm(dropout=0.0), tiny_lm(dropout=0.0)
-    expected = causal.train_causal_lm(
-        plain, examples, batch_size=8, steps=11, learning_rate=1e-2, warmup_ratio=0.1, seed=0, label="",
-        micro_batch_tokens=SETTINGS.token_budget,
-    )  # fmt: skip
-    log = fine_tune(model, examples, SETTINGS, name="t", checkpoints=tmp_path, fingerprint="f")
-    np.testing.assert_allclose(log, expected, rtol=1e-5, atol=1e-9)
-    for name, weight in plain.named_parameters():
-        torch.testing.assert_close(model.get_parameter(name), weight, rtol=1e-5, atol=1e-5)
-
-
 def test_micro_batches_add_up_to_the_large_batch(tmp_path):
     logs, models = [], []
     for number, budget in enumerate((20, 100_000)):
@@ -76,22 +62,11 @@ def test_micro_batches_add_up_to_the_large_batch(tmp_path):
             torch.testing.assert_close(models[1].get_parameter(name), weight, rtol=1e-4, atol=1e-5)
 
 
-def test_a_small_budget_cuts_a_step_and_loses_no_example():
-    examples = random_examples()
-    steps = Steps(examples, 8, 11, 40, 0)
-    assert len(steps) == 11
-    for number, step in enumerate(steps[place] for place in range(len(steps))):
-        assert len(step["parts"]) > 1
-        flat = [id(example) for part in step["parts"] for example in part]
-        assert sorted(flat) == sorted(id(examples[place]) for place in steps.order[number])
-        assert step["n_targets"] == sum(causal.n_targets(example) for part in step["parts"] for example in part)
-
-
 def test_what_a_prompt_would_predict_moves_nothing(tmp_path):
     """The output layer's gradient is (p - onehot) x hidden of the two response tokens, and of nothing else."""
     model = tiny_lm(dropout=0.0)
     example = Example([7, 8, 9, 4, 5], 3)
-    response_trainer.token_losses(model, [example])[0].sum().backward()
+    training.token_losses(model, [example])[0].sum().backward()
     gradient = model.get_output_embeddings().weight.grad
     hidden = model.base_model(input_ids=torch.tensor([[7, 8, 9, 4]])).last_hidden_state[0, 2:]
     p = torch.softmax(model.get_output_embeddings()(hidden), dim=1)
@@ -103,10 +78,19 @@ def test_what_a_prompt_would_predict_moves_nothing(tmp_path):
         fine_tune(model, only_prompts, SETTINGS, name="t", checkpoints=tmp_path, fingerprint="f")
 
 
-def test_equal_order_for_all_policies():
-    one, other = (Steps(random_examples(), 8, 11, 100, seed).order for seed in (0, 0))
-    assert one.tolist() == other.tolist()
-    assert one.tolist() != Steps(random_examples(), 8, 11, 100, 1).order.tolist()
+def test_equal_order_for_all_policies(tmp_path, monkeypatch):
+    """The batches come from the seed alone, whatever the texts are."""
+    orders = []
+    real = training.batch_order
+    monkeypatch.setattr(training, "batch_order", lambda *given: orders.append(real(*given)) or orders[-1])
+    others = [Example(example.ids[::-1], 1) for example in random_examples()]
+    for number, (examples, seed) in enumerate([(random_examples(), 0), (others, 0), (others, 1)]):
+        settings = replace(SETTINGS, seed=seed)
+        folder = tmp_path / str(number)
+        fine_tune(tiny_lm(), examples, settings, name="t", checkpoints=folder, fingerprint="f")
+    assert orders[0].shape == (11, 8)
+    assert orders[0].tolist() == orders[1].tolist()
+    assert orders[0].tolist() != orders[2].tolist()
 
 
 @pytest.mark.slow
@@ -118,7 +102,7 @@ def test_kill_9_at_any_step_then_the_weights_of_a_run_without_a_kill(kind, tmp_p
 
     for step in (2, 5, 10):  # before the first checkpoint, after one, after three
         assert start(step) == -signal.SIGKILL
-    assert names_of(tmp_path / "checkpoints") == ["checkpoint-6", "checkpoint-9"]
+    assert names_of(tmp_path / "checkpoints") == ["step00000006", "step00000009"]
     assert start(0) == 0
     whole = run(tmp_path / "other", LORA if kind == "lora" else SETTINGS)
     assert_equal_weights(load_file(tmp_path / "tuned.safetensors"), whole)
@@ -129,23 +113,23 @@ def test_a_run_that_finished_is_taken_up_at_its_end(tmp_path, said):
     asked = []
     again = run(tmp_path, SETTINGS, asked.append)
     assert asked == []
-    assert said == ["tiny: resumed after step 11"]
+    assert said == ["tiny: resumed after step 11 of 11"]
     assert_equal_weights(whole, again)
 
 
 @pytest.mark.parametrize(
-    "damage", ["model.safetensors", "optimizer.pt", "trainer_state.json", "rng_state.pth", "manifest.json"]
+    "damage", ["model.safetensors", "optimizer.safetensors", "state.json", "memory.safetensors", "manifest.json"]
 )
 def test_a_damaged_or_incomplete_checkpoint_falls_back_to_the_one_before(damage, tmp_path, said):
     whole = run(tmp_path / "whole", SETTINGS)
     with pytest.raises(Killed):
         run(tmp_path / "c", SETTINGS, kill_at(8))
-    file = tmp_path / "c" / "checkpoint-6" / damage
+    file = tmp_path / "c" / "step00000006" / damage
     content = file.read_bytes()
-    file.unlink() if damage == "optimizer.pt" else file.write_bytes(content[: len(content) // 2])
+    file.unlink() if damage == "optimizer.safetensors" else file.write_bytes(content[: len(content) // 2])
     assert_equal_weights(whole, run(tmp_path / "c", SETTINGS))
-    assert "checkpoint-6: damaged" in said[0]
-    assert said[1] == "tiny: resumed after step 3"
+    assert "step00000006: damaged" in said[0]
+    assert said[1] == "tiny: resumed after step 3 of 11"
 
 
 def test_checkpoints_of_another_fingerprint_are_never_used_and_it_is_said(tmp_path, said):
@@ -154,7 +138,7 @@ def test_checkpoints_of_another_fingerprint_are_never_used_and_it_is_said(tmp_pa
     seen = []
     model = run(tmp_path / "c", replace(SETTINGS, learning_rate=1e-3), seen.append, fingerprint="other")
     assert seen[0] == 1
-    assert "made with other settings, data, base, versions or code; fine-tuning starts fresh" in said[0]
+    assert "made with other settings, data, base, versions or code; training starts fresh" in said[0]
     assert_equal_weights(model, run(tmp_path / "d", replace(SETTINGS, learning_rate=1e-3)))
 
 
@@ -165,7 +149,7 @@ def test_a_short_training_writes_no_checkpoint(tmp_path):
 
 def test_a_checkpoint_of_adapters_holds_adapters_alone_and_what_comes_out_is_plain(tmp_path):
     model = run(tmp_path, LORA)
-    saved = load_file(tmp_path / "checkpoint-11" / "model.safetensors")
+    saved = load_file(tmp_path / "step00000011" / "model.safetensors")
     assert saved
     assert all(".lora_" in name for name in saved)
     first = tiny_lm()
@@ -190,7 +174,7 @@ def test_merged_adapters_are_the_function_that_was_trained(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_number_that_is_not_finite_stops_the_run_at_its_step(what, tmp_path, monkeypatch):
-    plain, calls = response_trainer.token_losses, []
+    plain, calls = training.token_losses, []
 
     def broken(model, batch):
         losses, rows = plain(model, batch)
@@ -202,13 +186,13 @@ def test_a_number_that_is_not_finite_stops_the_run_at_its_step(what, tmp_path, m
         losses.register_hook(lambda gradient: gradient * float("inf"))
         return losses, rows
 
-    monkeypatch.setattr(response_trainer, "token_losses", broken)
+    monkeypatch.setattr(training, "token_losses", broken)
     seen = []
-    with pytest.raises(FloatingPointError, match=f"{what}.* in step 4") as error:
+    with pytest.raises(FloatingPointError, match=f"{what}.* is (nan|inf)") as error:
         run(tmp_path, replace(SETTINGS, token_budget=10_000), seen.append)
     assert seen == [1, 2, 3]
-    assert error.value.__notes__ == ["while tiny is fine-tuned"]
-    assert names_of(tmp_path) == ["checkpoint-3"]
+    assert error.value.__notes__ == ["in step 4 of 11 of tiny"]
+    assert names_of(tmp_path) == ["step00000003"]
 
 
 def test_bf16_trains_fp32_weights_near_those_of_fp32(tmp_path):

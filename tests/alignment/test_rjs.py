@@ -201,10 +201,10 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_answers(study, tmp_path, monke
         patch.setattr(policy.generation, "generate", None)  # stops after the fine-tuning
         with pytest.raises(TypeError):
             policy.run_policy(killed)
-    assert (tmp_path / "killed.checkpoints" / "checkpoint-3").is_dir()
+    assert (tmp_path / "killed.checkpoints" / "step00000003").is_dir()
     said = []
     monkeypatch.setattr("more_repro.progress.say", said.append)
     policy.run_policy(killed)
-    assert said == ["p: resumed after step 3"]
+    assert said == ["p: resumed after step 3 of 3"]
     assert (tmp_path / "killed.json").read_bytes() == (tmp_path / "plain.json").read_bytes()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["killed.json", "plain.json"]

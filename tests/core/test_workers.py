@@ -1,13 +1,14 @@
 """Workers: same results in the same order, errors raised here, nothing left behind."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from more_repro.workers import run_jobs, worker_count
+from more_repro.workers import function_named, run_jobs, worker_count
 
 
 def square(number: int) -> int:
@@ -35,6 +36,44 @@ def test_no_jobs_start_no_process() -> None:
 def test_a_failing_job_raises_its_own_error() -> None:
     with pytest.raises(ValueError, match="negative: -3"):
         run_jobs(square, [1, -3, 2], "squares")
+
+
+def test_a_function_may_be_named_and_is_imported_by_the_workers_alone(tmp_path: Path) -> None:
+    (tmp_path / "only_in_workers.py").write_text("def double(number):\n    return 2 * number\n")
+    script = tmp_path / "by_name.py"
+    script.write_text(
+        "import sys\n"
+        "from more_repro.workers import run_jobs\n"
+        "if __name__ == '__main__':\n"
+        "    print(run_jobs('only_in_workers:double', [1, 2, 3], 'doubles', uses_torch=False))\n"
+        "    print('only_in_workers' in sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert run.stdout.split("\n")[:2] == ["[2, 4, 6]", "False"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("json.dumps", "named as 'package.module:function', found 'json.dumps'"),
+        ("json:", "named as 'package.module:function', found 'json:'"),
+        ("json:no_such", "'json:no_such' names no worker's function: json has no function no_such"),
+        ("json:__name__", "json has no function __name__"),
+        ("json.nowhere:dumps", "there is no module json.nowhere"),
+    ],
+)
+def test_a_name_that_is_no_functions_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        function_named(name)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        run_jobs(name, [1], "jobs")
+
+
+def test_what_a_named_module_itself_lacks_is_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lacks_something.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        function_named("lacks_something:f")
 
 
 def test_each_worker_has_one_thread() -> None:

@@ -48,7 +48,7 @@ TRAIN = """
 
     from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
     from more_repro.engine.head_gradients import StepRule
-    from more_repro.engine.optimizer import make_optimizer
+    from more_repro.lm.optimizer import make_optimizer
     from more_repro.engine.step import step_gradients
     from more_repro.engine.weighting import WeightingSpec, make_weighting
 

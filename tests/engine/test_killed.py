@@ -11,7 +11,8 @@ import torch
 from preference_files import preference_rows, write_base
 from transformers import AutoTokenizer
 
-from more_repro.engine import MoreConfig, MoreTrainer, checkpoint
+from more_repro.engine import MoreConfig, MoreTrainer
+from more_repro.store import checkpoint, folder
 
 TRAIN = {name: preference_rows(12, seed) for seed, name in enumerate(("helpful", "harmless", "honest"))}
 STEPS = 4  # of a checkpoint each
@@ -50,7 +51,7 @@ def die() -> None:
 
 def die_in(name: str, nth: int) -> None:
     """Kill this process in the nth call of one of the functions that write checkpoints, half of its work done."""
-    holder = shutil if name == "rmtree" else checkpoint
+    holder = {"rmtree": shutil, "file_digest": folder, "save_file": checkpoint}[name]
     real, calls = getattr(holder, name), []
 
     def call(first, *others, **named):
@@ -87,7 +88,7 @@ def assert_ends_as(whole: MoreTrainer, base: Path, out: Path) -> int:
     assert found.step == expected.step == STEPS
     moments = [checkpoint._flatten(state.optimizer["state"]) for state in (expected, found)]
     assert any(name.endswith("exp_avg_sq") for name in moments[0])
-    pairs = [(expected.model, found.model), (expected.weighting, found.weighting), (expected.log, found.log)]
+    pairs = [(expected.model, found.model), (expected.memory, found.memory), (expected.log, found.log)]
     for first, second in [*pairs, (moments[0], moments[1])]:
         assert first
         assert first.keys() == second.keys()

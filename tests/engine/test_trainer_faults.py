@@ -118,7 +118,7 @@ def test_other_data_weights_or_code_start_fresh_and_say_so(base, tmp_path, capsy
     if change == "a weight":
         model = other_base(base, tmp_path / "other")
     if change == "code":
-        monkeypatch.setattr(fingerprint, "code_digest", lambda files: "other code")
+        monkeypatch.setattr(fingerprint, "code_key", lambda *modules, without: "other code")
     changed = make(model, tmp_path / "out", rows)
     assert changed._loop.resume() == 0
     assert "training starts fresh" in capsys.readouterr().err

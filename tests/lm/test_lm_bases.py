@@ -1,11 +1,12 @@
 import json
 import shutil
+from functools import partial
 
 import pytest
 import torch
 
 from more_repro import tables
-from more_repro.lm import base_files, bases, causal, device, encoding
+from more_repro.lm import base_files, bases, causal, device, encoding, training
 from more_repro.lm.sequence_classifier import ensure_padding
 
 
@@ -80,19 +81,43 @@ def test_classifier_head_follows_its_seed_and_backbone_is_the_bases(base_dir):
 
 def test_saved_base_gives_the_trained_models_losses(base_settings, corpus, transcripts, tmp_path, monkeypatch):
     kept = {}
-    original = causal.train_causal_lm
+    original = bases.train_causal_lm
 
     def train(model, *args, **kwargs):
         kept["model"] = model
         return original(model, *args, **kwargs)
 
-    monkeypatch.setattr(causal, "train_causal_lm", train)
+    monkeypatch.setattr(bases, "train_causal_lm", train)
     bases.make_base("nano", base_settings(steps=3), corpus, tmp_path, seed=1, max_length=32)
     tokenizer = bases.load_tokenizer(tmp_path)
     examples = encoding.encode_examples(tokenizer, [p for p, _ in transcripts], [r for _, r in transcripts], 32)
     trained, _ = causal.negative_log_likelihood(kept["model"], examples, 1024)
     loaded, _ = causal.negative_log_likelihood(bases.load_causal_lm(tmp_path), examples, 1024)
     assert (trained == loaded).all()
+
+
+def test_a_killed_pretraining_goes_on_to_the_same_base(base_settings, corpus, tmp_path, monkeypatch):
+    """It is killed after step 3, with a checkpoint after each second one; another corpus would begin anew."""
+    monkeypatch.setattr(bases, "CausalTraining", partial(training.CausalTraining, checkpoint_steps=2))
+    small, where = base_settings(steps=5), tmp_path / "checkpoints"
+    bases.make_base("nano", small, corpus, tmp_path / "whole", 1, 32)
+    add_gradient, calls = training.add_gradient, []
+
+    def die_in_the_fourth(*given):
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return add_gradient(*given)
+
+    monkeypatch.setattr(training, "add_gradient", die_in_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        bases.make_base("nano", small, corpus, tmp_path / "again", 1, 32, where)
+    assert [path.name for path in where.iterdir()] == ["step00000002"]
+    log = bases.make_base("nano", small, corpus, tmp_path / "again", 1, 32, where)
+    assert len(calls) == 4 + 3
+    assert log["step"].tolist() == list(range(5))
+    assert same(weights(bases.load_causal_lm(tmp_path / "whole")), weights(bases.load_causal_lm(tmp_path / "again")))
+    assert not where.exists()
 
 
 def test_padding_is_never_the_end_token_of_a_hub_tokenizer(base_settings, base_dir, corpus, tmp_path):

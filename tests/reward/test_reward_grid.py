@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from more_repro.params import ENSEMBLES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.reward import derived_schemes, grid, held_out_judge, scoring
+from more_repro.workers import function_named
 
 
 def in_process(function, jobs, label, preload=()):
-    return [function(job) for job in jobs]
+    return [function_named(function)(job) for job in jobs]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,13 @@ def trained(tmp_path_factory) -> tuple[Params, Paths, dict]:
     outputs["scores"] = scoring.score_base(params, paths, "nano")
     yield params, paths, outputs
     patch.undo()
+
+
+def test_a_process_that_only_hands_out_jobs_needs_no_torch():
+    modules = ("grid", "scoring", "torchrun", "held_out_judge", "jobs")
+    code = f"import sys, {', '.join(f'more_repro.reward.{name}' for name in modules)}; print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
 
 
 def test_grid_is_read_from_the_params():

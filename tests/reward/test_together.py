@@ -36,8 +36,10 @@ def test_a_model_of_two_processes_is_never_trained_by_one(job):
 
 
 def test_one_process_starts_nothing(job, monkeypatch):
-    monkeypatch.setattr(torchrun, "_run", None)
+    started = []
+    monkeypatch.setattr(torchrun, "_run", started.append)
     torchrun.train_together([job], "one")
+    assert started == []
 
 
 def test_output_comes_line_by_line_and_a_failure_holds_the_last_lines(capsys):
@@ -90,9 +92,9 @@ def pickled(job, folder):
 def test_processes_end_with_the_one_that_started_them(job, tmp_path):
     long = dataclasses.replace(by(2, job, tmp_path), steps=100_000)
     command = [sys.executable, "-m", "more_repro.reward.torchrun_main", "2", str(pickled(long, tmp_path)), "models"]
-    code = f"from more_repro.reward import launch; launch._run({command!r})"
+    code = f"from more_repro.reward import torchrun; torchrun._run({command!r})"
     parent = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ), stderr=subprocess.DEVNULL)
-    started = tmp_path / "scratch" / "checkpoints"
+    started = tmp_path / "scratch" / "unfinished"
     deadline = time.monotonic() + 120
     while not list(started.rglob("step*")) and time.monotonic() < deadline and parent.poll() is None:
         time.sleep(0.2)

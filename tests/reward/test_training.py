@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 import os
 import pickle
 import signal
@@ -12,39 +11,19 @@ import torch
 from safetensors.torch import load_file
 from tiny_study import write_study
 
+from more_repro.engine import MoreTrainer
+from more_repro.engine.batching.step_layout import passes
 from more_repro.engine.head_gradients import NonFiniteLossError
-from more_repro.engine.losses import LOSSES
-from more_repro.engine.optimizer import learning_rate_share
-from more_repro.engine.weighting import WEIGHTINGS, weighting_module
+from more_repro.engine.training_plan import TrainingPlan
+from more_repro.engine.weighting import WEIGHTINGS
+from more_repro.lm.bases import load_sequence_classifier, load_tokenizer
 from more_repro.params import Lora
+from more_repro.records import PreferencePair
 from more_repro.reward import grid
-from more_repro.reward import jobs as job_module
 from more_repro.reward.jobs import TrainJob, fingerprint
 from more_repro.reward.step_plan import make_plan
-from more_repro.reward.training import train_reward_model
-from more_repro.store.code_key import PACKAGE, import_closure, is_inert, module_file
-
-# Names, files, words and defaults; tokenizers and weights of the base are in the fingerprint by their bytes.
-CHANGE_NO_NUMBER = {
-    *(
-        "params.py",
-        "progress.py",
-        "records.py",
-        "store/code_key.py",
-        "store/atomic.py",
-        "store/digests.py",
-        "store/folder.py",
-        "tables.py",
-    ),
-    *(
-        "engine/__init__.py",
-        "engine/checkpoint.py",
-        "engine/weighting/__init__.py",
-        "registry.py",
-    ),
-    *("lm/causal.py", "lm/device.py", "lm/tokenizers.py"),
-    *("reward/code_digest.py", "reward/jobs.py", "reward/model_store.py"),
-}
+from more_repro.reward.token_store import read_pairs
+from more_repro.reward.training import train_reward_model, training_settings
 
 
 class Killed(Exception):
@@ -78,8 +57,12 @@ def assert_same(job_a, result_a, job_b, result_b):
     assert (result_a.n_tokens, result_a.padding_share) == (result_b.n_tokens, result_b.padding_share)
 
 
-SLOW = sorted({*WEIGHTINGS.names()} - {"more", "random", "torchjd"})
+def plan_of(job: TrainJob) -> TrainingPlan:
+    return make_plan(job, training_settings(job))
+
+
 LORA = Lora(rank=2, alpha=4.0, targets=None)
+OTHERS = sorted({*WEIGHTINGS.names()} - {"more", "random", "torchjd"})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +72,7 @@ LORA = Lora(rank=2, alpha=4.0, targets=None)
         ("more", 5, None),
         ("random", 3, None),
         ("more", 3, LORA),
-        *(pytest.param(name, 3, None, marks=pytest.mark.slow) for name in SLOW),
+        *(pytest.param(name, 3, None, marks=pytest.mark.slow) for name in OTHERS),
     ],
 )
 def test_stopped_and_resumed_equals_uninterrupted_to_the_bit(job, tmp_path, weighting, stop, lora):
@@ -136,72 +119,7 @@ def test_a_finished_model_is_reused_after_its_output_was_deleted(job):
     assert again == first
     assert (job.out / "model.safetensors").read_bytes() == bytes_before
     assert not list(job.out.glob("*manifest*"))
-
-
-def changes(job: TrainJob) -> dict[str, TrainJob]:
-    reordered = (tuple(reversed(job.rows[0])), *job.rows[1:])
-    return {
-        "learning rate": dataclasses.replace(job, learning_rate=job.learning_rate * 2),
-        "mixture": dataclasses.replace(job, rows=reordered),
-        "batch": dataclasses.replace(job, rm=job.rm.model_copy(update={"pairs_per_source_per_batch": 3})),
-        "scheme": dataclasses.replace(job, scheme=job.scheme.model_copy(update={"alpha": 0.5})),
-        "seed": dataclasses.replace(job, model=dataclasses.replace(job.model, seed=9)),
-        "steps": dataclasses.replace(job, steps=job.steps - 1),
-        "processes": dataclasses.replace(job, rm=job.rm.model_copy(update={"processes": 2})),
-        "adapters": dataclasses.replace(job, rm=job.rm.model_copy(update={"lora": LORA})),
-    }
-
-
-def test_every_change_of_params_or_data_changes_the_fingerprint(job):
-    found = {name: fingerprint(changed) for name, changed in changes(job).items()}
-    assert len({fingerprint(job), *found.values()}) == len(found) + 1
-
-
-def test_base_weights_change_the_fingerprint(job):
-    before = fingerprint(job)
-    weights = job.base / "model.safetensors"
-    data = bytearray(weights.read_bytes())
-    data[-1] ^= 1
-    weights.write_bytes(bytes(data))
-    assert fingerprint(job) != before
-
-
-def test_what_changes_no_number_keeps_the_fingerprint(job, tmp_path):
-    other = elsewhere(job, tmp_path)
-    other = dataclasses.replace(other, rm=job.rm.model_copy(update={"checkpoint_steps": 77}))
-    assert fingerprint(other) == fingerprint(job)
-
-
-def test_only_the_code_of_its_own_weighting_and_losses_counts(job, monkeypatch):
-    seen = []
-    monkeypatch.setattr(job_module, "code_digest", lambda names: seen.extend(names) or "code")
-    monkeypatch.setattr(job_module, "code_key", lambda *names, without: seen.append((names, without)) or "code")
-    fingerprint(dataclasses.replace(job, scheme=job.scheme.model_copy(update={"losses": {"center": 0.1}})))
-    names, without = seen.pop()
-    assert names == ("more_repro.engine.weighting.more", "more_repro.engine.losses.center")
-    assert {"more_repro.engine.weighting.random", "more_repro.engine.losses.sum_to_zero"} <= set(without)
-    assert {"engine/step.py", "engine/batching/token_pairs.py", "lm/encoding.py"} <= set(seen)
-
-
-def test_all_code_that_training_imports_counts_but_what_changes_no_number(job):
-    """A module that is new in the engine must be named in the fingerprint, or old models would outlive its edits."""
-    closure = {_name(path) for path in import_closure(PACKAGE / "reward/training.py", PACKAGE)}
-    rules = (*map(weighting_module, WEIGHTINGS.names()), *LOSSES.modules())
-    others = (*WEIGHTINGS.modules(), *LOSSES.modules())
-    of_rules = {_name(path) for rule in rules for path in import_closure(module_file(rule), PACKAGE, others)}
-    named = {*job_module._CODE, *of_rules} - CHANGE_NO_NUMBER
-    assert {name for name in named if not (PACKAGE / name).is_file()} == set()
-    assert {name for name in closure - named if not is_inert(PACKAGE / name)} == CHANGE_NO_NUMBER
-
-
-def _name(path):
-    return path.relative_to(PACKAGE).as_posix()
-
-
-def test_code_changes_the_fingerprint(job, monkeypatch):
-    before = fingerprint(job)
-    monkeypatch.setattr(job_module, "code_digest", lambda names: "other code")
-    assert fingerprint(job) != before
+    assert not training_settings(job).checkpoints.parent.exists()
 
 
 def test_replay_trains_the_same_model(job, tmp_path):
@@ -217,7 +135,7 @@ def test_a_changed_run_starts_fresh_and_says_so(job, capsys):
     with pytest.raises(Killed):
         train_reward_model(job, kill_at(5))
     steps = []
-    train_reward_model(changes(job)["learning rate"], steps.append)
+    train_reward_model(dataclasses.replace(job, learning_rate=job.learning_rate * 2), steps.append)
     assert steps[0] == 1
     assert "training starts fresh" in capsys.readouterr().err
 
@@ -230,7 +148,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(job, tmp_path, capsys
     whole, stopped = elsewhere(job, tmp_path / "whole"), elsewhere(job, tmp_path / "stopped")
     with pytest.raises(Killed):
         train_reward_model(stopped, kill_at(5))
-    newest = sorted((stopped.scratch / "checkpoints" / str(job.model)).glob("step*"))[-1]
+    newest = sorted(training_settings(stopped).checkpoints.glob("step*"))[-1]
     target = newest / file
     if damage == "cut":
         target.write_bytes(target.read_bytes()[:-3])
@@ -247,7 +165,7 @@ def test_only_the_last_two_checkpoints_are_kept(job):
     job = dataclasses.replace(job, steps=12)
     with pytest.raises(Killed):
         train_reward_model(job, kill_at(11))
-    folder = job.scratch / "checkpoints" / str(job.model)
+    folder = training_settings(job).checkpoints
     assert sorted(path.name for path in folder.iterdir()) == ["step00000008", "step00000010"]
 
 
@@ -277,7 +195,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(job, monkeypatch):
 
 
 def test_a_step_takes_b_pairs_of_each_source_in_mixture_order(job):
-    plan = make_plan(job)
+    plan = plan_of(job)
     assert plan.pairs.chosen.shape == (6, 3, 4)
     from more_repro.reward.jobs import EncodeJob
     from more_repro.reward.token_store import encoded_pairs
@@ -286,6 +204,33 @@ def test_a_step_takes_b_pairs_of_each_source_in_mixture_order(job):
     index = encoded.index()
     expected = [int(encoded.chosen[index[pair_id]]) for pair_id in job.rows[0]]
     assert plan.pairs.chosen[:, 0].reshape(-1).tolist() == expected
+
+
+def test_a_model_of_the_study_is_the_one_that_more_trainer_makes_of_the_same_rows(job, tmp_path):
+    """Rows in TRL's format, drawn by the trainer's own seed; the study is given the order that this seed draws."""
+    args = dataclasses.replace(training_settings(job), output_dir=tmp_path, scratch_checkpoints=False)
+    pairs = [read_pairs(path) for path in job.pairs]
+    rows = {source: [as_row(pair) for pair in own] for source, own in zip(job.sources, pairs, strict=True)}
+    direct = MoreTrainer(load_sequence_classifier(job.base, args.seed), args, rows, load_tokenizer(job.base))
+    direct.train()
+    direct.save_model()
+    generator = torch.Generator().manual_seed(args.seed)
+    drawn = [passes(len(own), job.steps, args.per_source_batch_size, generator).flatten() for own in pairs]
+    order = tuple(tuple(own[row].pair_id for row in places.tolist()) for own, places in zip(pairs, drawn, strict=True))
+    result = train_reward_model(dataclasses.replace(job, rows=order))
+    ours, theirs = load_file(job.out / "model.safetensors"), load_file(tmp_path / "model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert result.log == {name: column.tolist() for name, column in direct.log.items() if name != "n_tokens"}
+    assert torch.std(torch.tensor(result.log["lambda"])) > 0.01
+
+
+def as_row(pair: PreferencePair) -> dict:
+    def messages(turns):
+        return [{"role": turn.role, "content": turn.content} for turn in turns]
+
+    chosen, rejected = ([{"role": "assistant", "content": text}] for text in (pair.chosen, pair.rejected))
+    return {"prompt": messages(pair.prompt), "chosen": chosen, "rejected": rejected}
 
 
 def test_single_uses_the_same_number_of_steps(study):
@@ -326,18 +271,11 @@ def test_sources_of_different_length_are_refused(job):
 def test_equal_pairs_are_left_out_and_counted(job, tmp_path):
     params, paths = write_study(tmp_path / "short", n_train=200)
     short = params.model_copy(update={"rm": params.rm.model_copy(update={"max_length": 2})})
-    plan = make_plan(grid.jobs(short, paths, "nano", "multitask")[0])
+    plan = plan_of(grid.jobs(short, paths, "nano", "multitask")[0])
     assert plan.n_equal > 0
     assert plan.n_truncated == 600
     assert not bool((plan.pairs.chosen == plan.pairs.rejected).any())
     none_left = params.model_copy(update={"rm": params.rm.model_copy(update={"max_length": 1})})
-    with pytest.raises(ValueError, match="equal after truncation to 1 tokens"):
-        make_plan(grid.jobs(none_left, paths, "nano", "multitask")[0])
-
-
-def test_learning_rate_warms_up_and_falls_to_its_final_share():
-    shares = [learning_rate_share(step, 100, 0.05, 0.1) for step in range(100)]
-    assert shares[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
-    assert shares[-1] == pytest.approx(0.1)
-    assert all(later < sooner for sooner, later in itertools.pairwise(shares[5:]))
-    assert learning_rate_share(0, 1, 0.0, 0.1) == 1.0
+    with pytest.raises(ValueError, match="helpful: every pair is equal after truncation to 1 tokens") as caught:
+        plan_of(grid.jobs(none_left, paths, "nano", "multitask")[0])
+    assert caught.value.__notes__ == ["in the steps of nano/resampled/multitask/mixture/seed0"]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from more_repro.engine.head_gradients import LambdaScope
-from more_repro.engine.loop import LoopSettings
 from more_repro.engine.lora import LoraSpec
 from more_repro.engine.objective import PairLoss
 from more_repro.engine.weighting import Normalization, WeightingSpec
 
 _WHOLE = ("per_source_batch_size", "max_length", "max_steps", "token_budget", "save_steps", "logging_steps", "seed")
-_NO_NUMBERS = ("output_dir", "save_steps", "logging_steps")  # what a training's numbers do not depend on
+# What a training's numbers do not depend on.
+_NO_NUMBERS = ("output_dir", "save_steps", "logging_steps", "quiet_s", "scratch_checkpoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class MoreConfig:
     the NEW head gradient in the smoothing. normalization: of the head gradients, none, l2, loss or l2_loss. None in
     either is the rule's own: 0.99 and l2 for more and frank_wolfe, 1 and none for the others, as in their papers.
     lambda_scope: over the whole batch, or micro_batch as the paper's code has it. losses: coefficients of terms that
-    are added to Bradley-Terry, such as {"center": 0.01}; see `engine.losses`.
+    are added to Bradley-Terry, such as {"center": 0.01}; see `engine.losses`. quiet_s: seconds without a line of
+    progress. scratch_checkpoints: checkpoints serve a resumption alone: none is written after the last step, and those
+    of another training are deleted, not moved aside.
     Raises ValueError for a number that cannot be meant.
     """
 
@@ -58,6 +60,8 @@ class MoreConfig:
     lambda_scope: LambdaScope = "batch"
     losses: Mapping[str, float] = field(default_factory=dict)
     lora: LoraSpec | None = None
+    quiet_s: float = 0.0
+    scratch_checkpoints: bool = False
 
     def __post_init__(self) -> None:
         self._check_kinds()
@@ -69,7 +73,7 @@ class MoreConfig:
         for name in ("warmup_ratio", "final_learning_rate_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} lies in [0, 1], found {getattr(self, name)}")
-        for name in ("weight_decay", "seed"):
+        for name in ("weight_decay", "seed", "quiet_s"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be below 0, found {getattr(self, name)}")
         if self.lambda_scope not in ("batch", "micro_batch"):
@@ -96,19 +100,10 @@ class MoreConfig:
     def weighting_spec(self) -> WeightingSpec:
         return WeightingSpec(self.weighting, self.alpha, self.normalization, self.weights)
 
-    def loop_settings(self) -> LoopSettings:
-        return LoopSettings(
-            learning_rate=self.learning_rate,
-            warmup_ratio=self.warmup_ratio,
-            final_learning_rate_share=self.final_learning_rate_share,
-            weight_decay=self.weight_decay,
-            max_grad_norm=self.max_grad_norm,
-            checkpoint_steps=self.save_steps,
-            token_budget=self.token_budget,
-            memory_limit_gib=self.memory_limit_gib,
-            precision=self.precision,
-            keep_last=True,
-        )
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of a training's checkpoints."""
+        return Path(self.output_dir) / "checkpoints"
 
     def numbers(self) -> dict[str, Any]:
         """The settings that a training's numbers depend on."""

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import torch
 
+from more_repro.lm.device import pick_device
+
 _BUCKET_BYTES = 64 << 20  # gradients are summed in flat pieces of about this size: few messages, little memory
 
 
@@ -20,6 +22,10 @@ class Group(Protocol):
     def rank(self) -> int:
         """This one's number, from 0."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum over processes of a tensor of one shape and type; the same bits on each of them."""
 
@@ -30,6 +36,10 @@ class Alone:
 
     size: int = 1
     rank: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        return pick_device()
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor
@@ -59,7 +69,6 @@ class Processes:
 
     @property
     def device(self) -> torch.device:
-        """Where this process computes."""
         return self._state.device
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:

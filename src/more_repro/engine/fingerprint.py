@@ -1,32 +1,43 @@
 """The name of a training: equal names, equal numbers."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from more_repro.engine.batching.step_layout import StepPairs
+from more_repro.engine.config import MoreConfig
 from more_repro.engine.distributed import Group
-from more_repro.engine.weighting import weighting_packages
-from more_repro.store.code_key import code_digest
+from more_repro.engine.losses import LOSSES
+from more_repro.engine.weighting import WEIGHTINGS, weighting_module, weighting_packages
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest
 
 
-def training_fingerprint(settings: Mapping[str, Any], pairs: StepPairs, model: torch.nn.Module, group: Group) -> str:
-    """sha256 over settings, the tokens of every step, the model's first weights, this package's code, the versions of
-    torch, transformers and what the weighting stands on, the number of processes, and on a CPU of threads: sums split
-    otherwise round otherwise."""
+def training_fingerprint(args: MoreConfig, pairs: StepPairs, model: torch.nn.Module, group: Group) -> str:
+    """sha256 over settings, the tokens of every step, the model's first weights, the code that trains it, the versions
+    of torch, transformers and the weighting's packages, the number of processes, and on a CPU of threads: sums split
+    otherwise round otherwise.
+    """
     tokens = [pairs.sequences.flat, pairs.sequences.starts, pairs.chosen, pairs.rejected]
-    code = code_digest(sorted(Path(__file__).parent.rglob("*.py")))
-    on_gpu = torch.cuda.is_available() and not settings.get("use_cpu", False)
+    code = training_code(args.weighting, args.losses, "more_repro.engine.trainer")
+    on_gpu = torch.cuda.is_available() and not args.use_cpu
     threads = None if on_gpu else torch.get_num_threads()
-    packages = weighting_packages(settings["weighting"])
-    versions = [torch.__version__, version("transformers"), *(version(name) for name in packages)]
-    facts = repr([sorted(settings.items()), versions, group.size, on_gpu, threads])
+    packages = ("transformers", *weighting_packages(args.weighting))
+    facts = repr(
+        [sorted(args.numbers().items()), torch.__version__, *map(version, packages), group.size, on_gpu, threads]
+    )
     return digest([facts, code, tensors_digest(dict(enumerate(tokens))), tensors_digest(model.state_dict())])
+
+
+def training_code(weighting: str, losses: Iterable[str], *modules: str, without: tuple[str, ...] = ()) -> str:
+    """Digest of what modules of this package do that train with a weighting and loss terms: an edit of another
+    weighting or term changes nothing. without: see `code_key`. Raises ValueError for a name that is not known."""
+    own = {weighting_module(weighting), *map(LOSSES.module, losses)}
+    others = {*WEIGHTINGS.modules(), *LOSSES.modules()} - own
+    return code_key(*modules, *sorted(own), without=(*CHANGES_NO_NUMBER, *without, *sorted(others)))
 
 
 def tensors_digest(tensors: Mapping[Any, torch.Tensor]) -> str:

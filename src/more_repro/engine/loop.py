@@ -3,8 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel
@@ -14,58 +12,43 @@ from more_repro.engine.batching.activation_memory import memory_limit_bytes, ste
 from more_repro.engine.batching.attention import supports_rows
 from more_repro.engine.batching.shared_prefix import MIN_PREFIX
 from more_repro.engine.batching.step_layout import StepPairs, check_split
-from more_repro.engine.checkpoint import TrainingState, load_checkpoint, read_checkpoint, save_checkpoint
+from more_repro.engine.config import MoreConfig
 from more_repro.engine.distributed import ALONE, Group, copy_from_first, sum_gradients, wait_for_all
 from more_repro.engine.head_gradients import StepRule
-from more_repro.engine.optimizer import learning_rate_share, make_optimizer
 from more_repro.engine.step import StepOutcome, step_gradients
-
-PER_SOURCE = ("loss", "lambda", "margin", "head_gradient_norm")
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    """The course of a training; the number of steps is that of its pairs.
-
-    max_grad_norm: gradients are scaled down to this length. memory_limit_gib: for a step's activations, None for half
-    of what weights and optimizer leave of the device; a step that would need more trades time for memory, then has
-    smaller micro-batches. checkpoint_steps: steps between checkpoints. keep_last: write one after the last step too.
-    delete_foreign: see `load_checkpoint`. quiet_s: seconds without a line of progress.
-    """
-
-    learning_rate: float
-    warmup_ratio: float
-    final_learning_rate_share: float
-    weight_decay: float
-    max_grad_norm: float
-    checkpoint_steps: int
-    token_budget: int | None = None
-    memory_limit_gib: float | None = None
-    precision: str = "fp32"
-    keep_last: bool = False
-    delete_foreign: bool = False
-    quiet_s: float = 0.0
+from more_repro.engine.training_log import empty_log
+from more_repro.lm.optimizer import linear_share, make_optimizer, set_learning_rate
+from more_repro.store.checkpoint import (
+    TrainingState,
+    load_checkpoint,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+    state_of,
+)
 
 
 class Loop:
     """One training, from its newest checkpoint to its end.
 
-    model: on its device and in eval mode, the same in every process of the group after construction. checkpoints: a
-    folder that all processes see; the first one writes there. fingerprint: what the numbers depend on, see
-    `load_checkpoint`. Raises ValueError where a step's pairs cannot be split over the processes.
+    model: on its device and in eval mode, the same in every process of the group after construction. pairs: of every
+    step; their number is the number of steps. args.checkpoints: a folder that all processes see; the first one writes
+    there. fingerprint: what the numbers depend on, see `load_checkpoint`. A step that would need more memory than
+    there is trades time for it, then has smaller micro-batches. Raises ValueError where a step's pairs cannot be split
+    over the processes.
     """
 
     def __init__(
-        self, model: PreTrainedModel, rule: StepRule, pairs: StepPairs, settings: LoopSettings, *,
-        name: str, checkpoints: Path, fingerprint: str, group: Group = ALONE,
+        self, model: PreTrainedModel, rule: StepRule, pairs: StepPairs, args: MoreConfig, *,
+        name: str, fingerprint: str, group: Group = ALONE,
     ) -> None:  # fmt: skip
         check_split(int(pairs.chosen.shape[2]), group)
-        self.model, self.rule, self.pairs, self.settings = model, rule, pairs, settings
-        self.name, self.checkpoints, self.fingerprint, self.group = name, checkpoints, fingerprint, group
+        self.model, self.rule, self.pairs, self.args = model, rule, pairs, args
+        self.name, self.fingerprint, self.group = name, fingerprint, group
         copy_from_first(model.parameters(), group)
-        self.optimizer = make_optimizer(model, settings.weight_decay)
-        self._token_budget = token_budget_of(settings.token_budget, model.device, settings.precision)
-        self._limit_bytes = memory_limit_bytes(settings.memory_limit_gib, model.device, model)
+        self.optimizer = make_optimizer(model, args.weight_decay)
+        self._token_budget = token_budget_of(args.token_budget, model.device, args.precision)
+        self._limit_bytes = memory_limit_bytes(args.memory_limit_gib, model.device, model)
         self._said_too_large = False
         self.log = empty_log(pairs.n_steps, pairs.n_sources)
         self.step = 0
@@ -83,7 +66,7 @@ class Loop:
             self._train_step(self.step)
             self.step += 1
             self._save()
-            if self.group.rank == 0 and time.monotonic() - started >= self.settings.quiet_s:
+            if self.group.rank == 0 and time.monotonic() - started >= self.args.quiet_s:
                 line.resume_at(self.step - 1)
                 line.step(note=f"loss {float(self.log['loss'][self.step - 1].mean()):.3f}")
             if after_step is not None:
@@ -98,27 +81,27 @@ class Loop:
         """
         state = None
         if self.group.rank == 0:
-            state = load_checkpoint(self.checkpoints, self.fingerprint, delete_foreign=self.settings.delete_foreign)
+            state = load_checkpoint(
+                self.args.checkpoints, self.fingerprint, delete_foreign=self.args.scratch_checkpoints
+            )
         found = int(self.group.sum(torch.tensor([state.step if state is not None else 0])))
         if found == 0:
             return 0
-        self._restore(read_checkpoint(self.checkpoints, found) if state is None else state)
+        self._restore(read_checkpoint(self.args.checkpoints, found) if state is None else state)
         wait_for_all(self.group)
         if self.group.rank == 0:
             progress.say(f"{self.name}: resumed after step {self.step} of {self.pairs.n_steps}")
         return self.step
 
     def _train_step(self, step: int) -> None:
-        settings, steps = self.settings, self.pairs.n_steps
-        share = learning_rate_share(step, steps, settings.warmup_ratio, settings.final_learning_rate_share)
-        rate = settings.learning_rate * share
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        args, steps = self.args, self.pairs.n_steps
+        rate = args.learning_rate * linear_share(step, steps, args.warmup_ratio, args.final_learning_rate_share)
+        set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         try:
             outcome = self._gradients(step)
             sum_gradients(self.model.parameters(), self.group)
-            norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.max_grad_norm))
+            norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), args.max_grad_norm))
             if not math.isfinite(norm):
                 raise FloatingPointError(f"gradient norm is {norm}")
         except (FloatingPointError, ValueError) as error:
@@ -142,7 +125,7 @@ class Loop:
             )
         return step_gradients(
             self.model, self.pairs.sequences, rows, self.rule, prefix_lengths=prefixes, mode=memory.mode,
-            token_budget=memory.token_budget, precision=self.settings.precision, group=self.group,
+            token_budget=memory.token_budget, precision=self.args.precision, group=self.group,
         )  # fmt: skip
 
     def _widest(self, lengths: torch.Tensor, prefixes: torch.Tensor) -> int:
@@ -161,34 +144,15 @@ class Loop:
 
     def _save(self) -> None:
         last = self.step == self.pairs.n_steps
-        due = self.settings.keep_last if last else self.step % self.settings.checkpoint_steps == 0
+        due = not self.args.scratch_checkpoints if last else self.step % self.args.save_steps == 0
         if due and self.group.rank == 0:
-            save_checkpoint(self.checkpoints, self.fingerprint, self._state())
+            save_checkpoint(self.args.checkpoints, self.fingerprint, self._state())
 
     def _state(self) -> TrainingState:
-        trained = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
-        weighting = self.rule.weighting.state_dict()
-        return TrainingState(self.step, trained, self.optimizer.state_dict(), weighting, self.log)
+        memory = self.rule.weighting.state_dict()
+        return state_of(self.model, self.optimizer, self.step, self.log, memory)
 
     def _restore(self, state: TrainingState) -> None:
-        parameters = dict(self.model.named_parameters())
-        with torch.no_grad():
-            for name, tensor in state.model.items():
-                parameters[name].copy_(tensor)
-        now_groups = self.optimizer.state_dict()["param_groups"]
-        groups = [
-            {**now, "params": kept["params"]}
-            for now, kept in zip(now_groups, state.optimizer["param_groups"], strict=True)
-        ]
-        self.optimizer.load_state_dict({"state": state.optimizer["state"], "param_groups": groups})
-        self.rule.weighting.load_state_dict(state.weighting)
+        restore(self.model, self.optimizer, state)
+        self.rule.weighting.load_state_dict(state.memory)
         self.log, self.step = state.log, state.step
-
-
-def empty_log(steps: int, n_sources: int) -> dict[str, torch.Tensor]:
-    """The log of a training before its first step: per source (steps, K) float64 losses, lambdas, margins and lengths
-    of head gradients; learning_rate (steps,); n_tokens (steps, 2), real and padded, of all processes."""
-    log = {name: torch.zeros(steps, n_sources, dtype=torch.float64) for name in PER_SOURCE}
-    log["learning_rate"] = torch.zeros(steps, dtype=torch.float64)
-    log["n_tokens"] = torch.zeros(steps, 2, dtype=torch.int64)
-    return log

@@ -1,7 +1,6 @@
 """MoreTrainer: a reward model from K sources of preference rows, in the manner of TRL's RewardTrainer."""
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,19 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from more_repro import progress
 from more_repro.engine.at_exit import leave_at_exit
 from more_repro.engine.base_model import longest_input, ready_model
-from more_repro.engine.batching.preference_rows import EncodedRows, encode_rows
-from more_repro.engine.batching.step_layout import StepPairs, check_split, passes, step_pairs
-from more_repro.engine.batching.token_pairs import EncodedPairs, TokenSequences, join
-from more_repro.engine.checkpoint import has_checkpoints
+from more_repro.engine.batching.preference_rows import encode_rows
+from more_repro.engine.batching.step_layout import check_split
+from more_repro.engine.batching.token_pairs import EncodedPairs, TokenSequences
 from more_repro.engine.config import MoreConfig
-from more_repro.engine.distributed import Processes, wait_for_all
+from more_repro.engine.distributed import Group, Processes, wait_for_all
 from more_repro.engine.fingerprint import training_fingerprint
 from more_repro.engine.head_gradients import StepRule
-from more_repro.engine.loop import PER_SOURCE, Loop
+from more_repro.engine.loop import Loop
 from more_repro.engine.model import on_device, save_reward_model, score
+from more_repro.engine.training_log import log_history
+from more_repro.engine.training_plan import TrainingPlan, drawn_plan
 from more_repro.engine.weighting import make_weighting
+from more_repro.store.checkpoint import has_checkpoints
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -56,48 +57,67 @@ class MoreTrainer:
         processing_class: PreTrainedTokenizerBase,
         eval_dataset: Mapping[str, Rows] | None = None,
     ) -> None:
-        self.args, self.processing_class = args, processing_class
-        self.group = Processes(cpu=args.use_cpu)
-        leave_at_exit(self.group)
-        check_split(args.per_source_batch_size, self.group)
-        self.model = ready_model(model, processing_class, args.lora, args.seed)
+        self._take(model, args, processing_class, None)
         train = self._encoded(train_dataset, "train_dataset")
         self._eval = None if eval_dataset is None else self._encoded(eval_dataset, "eval_dataset")
-        self._sources = tuple(train)
-        usable = {name: (~pairs.equal).nonzero()[:, 0] for name, pairs in train.items()}
-        pairs = self._laid_out(train, usable)
-        counts = [len(rows) for rows in usable.values()]
-        rule = StepRule(
-            make_weighting(args.weighting_spec(), len(train), counts, args.seed), args.pair_loss(), args.lambda_scope
-        )
-        key = training_fingerprint(args.numbers(), pairs, self.model, self.group) if self.group.rank == 0 else ""
-        self._loop = Loop(
-            on_device(self.model, self.group.device), rule, pairs, args.loop_settings(), name="MORE",
-            checkpoints=Path(args.output_dir) / "checkpoints", fingerprint=key, group=self.group,
-        )  # fmt: skip
-        self._evaluations: list[dict[str, float]] = []
+        self._lay_out(drawn_plan(train, args), "MORE", None)
+
+    @classmethod
+    def from_plan(
+        cls,
+        model: str | PreTrainedModel,
+        args: MoreConfig,
+        plan: TrainingPlan,
+        processing_class: PreTrainedTokenizerBase,
+        *,
+        name: str = "MORE",
+        fingerprint: str | None = None,
+        group: Group | None = None,
+    ) -> "MoreTrainer":
+        """A trainer of pairs that are tokens already, in steps that are laid out already: see `ordered_plan`.
+
+        name: of the training, in what it says. fingerprint: of all that its numbers depend on, where the caller has
+        one; checkpoints of another are not used. group: the processes that train together, and where; None for those
+        that this one was started among. Raises ValueError where the plan was made with other settings.
+        """
+        size = plan.pairs.chosen.shape[2]
+        if size != args.per_source_batch_size:
+            raise ValueError(f"per_source_batch_size is {args.per_source_batch_size}, the plan was made with {size}")
+        trainer = cls.__new__(cls)
+        trainer._take(model, args, processing_class, group)
+        trainer._check_length(plan.pairs.sequences, name)
+        trainer._eval = None
+        trainer._lay_out(plan, name, fingerprint)
+        return trainer
 
     @property
     def state(self) -> MoreState:
-        return MoreState(self._loop.step, self._loop.pairs.n_steps, [*self._logged(), *self._evaluations])
+        step = self._loop.step
+        history = log_history(self.log, self._sources, step, self.args.logging_steps)
+        return MoreState(step, self._loop.pairs.n_steps, [*history, *self._evaluations])
 
-    def train(self, resume_from_checkpoint: bool = False) -> MoreState:
+    @property
+    def log(self) -> dict[str, torch.Tensor]:
+        """Every step's numbers, see `engine.training_log.empty_log`."""
+        return self._loop.log
+
+    def train(self, resume_from_checkpoint: bool = False, after_step: Callable[[int], None] | None = None) -> MoreState:
         """Train to the end, with a checkpoint every save_steps steps and after the last.
 
         resume_from_checkpoint: go on from the newest whole checkpoint in output_dir, if there is one; the end is then
         the same to the last bit on CPU as without the stop. One of other data, settings, model, versions or code is
         not used: its folder is renamed to checkpoints.<fingerprint>.old, nothing of it is deleted, training starts
-        fresh and says so. Raises FileExistsError where checkpoints would be overwritten, and
-        FloatingPointError at the step whose loss or gradient is not finite.
+        fresh and says so. after_step: called with the number of steps done. Raises FileExistsError where checkpoints
+        would be overwritten, and FloatingPointError at the step whose loss or gradient is not finite.
         """
         if resume_from_checkpoint:
             self._loop.resume()
-        elif has_checkpoints(self._loop.checkpoints):
+        elif has_checkpoints(self.args.checkpoints):
             raise FileExistsError(
-                f"{self._loop.checkpoints} holds an earlier run: train(resume_from_checkpoint=True) goes on from it; "
+                f"{self.args.checkpoints} holds an earlier run: train(resume_from_checkpoint=True) goes on from it; "
                 "to start fresh, delete the folder or choose another output_dir"
             )
-        self._loop.run()
+        self._loop.run(after_step)
         return self.state
 
     def evaluate(self, eval_dataset: Mapping[str, Rows] | None = None) -> dict[str, float]:
@@ -129,39 +149,47 @@ class MoreTrainer:
             save_reward_model(self.model, self.processing_class, Path(output_dir or self.args.output_dir))
         wait_for_all(self.group)
 
+    def _take(
+        self, model: str | PreTrainedModel, args: MoreConfig, tokenizer: PreTrainedTokenizerBase, group: Group | None
+    ) -> None:
+        """The settings, the processes that train, and the model made ready for this tokenizer."""
+        if group is None:
+            group = Processes(cpu=args.use_cpu)
+            leave_at_exit(group)
+        self.args, self.processing_class, self.group = args, tokenizer, group
+        check_split(args.per_source_batch_size, group)
+        self.model = ready_model(model, tokenizer, args.lora, args.seed)
+        self._evaluations: list[dict[str, float]] = []
+
+    def _lay_out(self, plan: TrainingPlan, name: str, fingerprint: str | None) -> None:
+        """The loop over the plan's steps; without a fingerprint of the caller's, the first process makes one."""
+        args, group = self.args, self.group
+        self._sources = plan.sources
+        weighting = make_weighting(args.weighting_spec(), len(plan.sources), plan.unique_counts, args.seed)
+        rule = StepRule(weighting, args.pair_loss(), args.lambda_scope)
+        if fingerprint is None:
+            fingerprint = training_fingerprint(args, plan.pairs, self.model, group) if group.rank == 0 else ""
+        model = on_device(self.model, group.device)
+        self._loop = Loop(model, rule, plan.pairs, args, name=name, fingerprint=fingerprint, group=group)
+
     def _encoded(self, dataset: Mapping[str, Rows], where: str) -> dict[str, EncodedPairs]:
         if not isinstance(dataset, Mapping) or not dataset:
             raise ValueError(f"{where} maps names of sources to rows, found {type(dataset).__name__}")
-        found, limit = {}, longest_input(self.model)
+        found = {}
         for name, rows in dataset.items():
             encoded = encode_rows(rows, self.processing_class, self.args.max_length, f"{where}[{name!r}]")
-            pairs = found[name] = encoded.pairs
-            longest = int(pairs.sequences.lengths.max())
-            if limit is not None and longest > limit:
-                raise ValueError(
-                    f"{where}[{name!r}]: a sequence has {longest} tokens, the model positions for {limit}; "
-                    f"set max_length to {limit}"
-                )
+            found[name] = encoded.pairs
+            self._check_length(encoded.pairs.sequences, f"{where}[{name!r}]")
             if self.group.rank == 0:
-                _say_read(name, encoded)
+                progress.say(encoded.summary(name))
         return found
 
-    def _laid_out(self, train: Mapping[str, EncodedPairs], usable: Mapping[str, torch.Tensor]) -> StepPairs:
-        """The pairs of every step, drawn by the seed: pass after pass over each source, each in an order of its own."""
-        size = self.args.per_source_batch_size
-        for name, rows in usable.items():
-            if not len(rows):
-                raise ValueError(f"{name}: every pair is equal after truncation to {self.args.max_length} tokens")
-        largest = max(len(rows) for rows in usable.values())
-        steps = self.args.max_steps or math.ceil(self.args.num_train_epochs * largest / size)
-        generator = torch.Generator().manual_seed(self.args.seed)
-        sequences, first_rows = join([pairs.sequences for pairs in train.values()])
-        chosen, rejected = [], []
-        for (name, pairs), first in zip(train.items(), first_rows, strict=True):
-            drawn = usable[name][passes(len(usable[name]), steps, size, generator)]
-            chosen.append(pairs.chosen[drawn] + first)
-            rejected.append(pairs.rejected[drawn] + first)
-        return step_pairs(sequences, torch.stack(chosen, dim=1), torch.stack(rejected, dim=1))
+    def _check_length(self, sequences: TokenSequences, where: str) -> None:
+        longest, limit = int(sequences.lengths.max()), longest_input(self.model)
+        if limit is not None and longest > limit:
+            raise ValueError(
+                f"{where}: a sequence has {longest} tokens, the model positions for {limit}; set max_length to {limit}"
+            )
 
     def _rewards(self, pairs: EncodedPairs) -> torch.Tensor:
         """Rewards of all sequences; each process scores a run of them."""
@@ -172,25 +200,3 @@ class MoreTrainer:
             part = TokenSequences(every.flat, every.starts[own], every.lengths[own])
             rewards[own] = score(self.model, part, precision=self.args.precision)
         return self.group.sum(rewards)
-
-    def _logged(self) -> list[dict[str, float]]:
-        log, rows = self._loop.log, []
-        for first in range(0, self._loop.step, self.args.logging_steps):
-            last = min(first + self.args.logging_steps, self._loop.step)
-            means = {name: log[name][first:last].mean(dim=0).tolist() for name in PER_SOURCE}
-            row = {"step": last, "learning_rate": float(log["learning_rate"][last - 1])}
-            row["loss"] = float((log["lambda"] * log["loss"])[first:last].sum(dim=1).mean())
-            row |= {f"{key}/{name}": x for key in means for name, x in zip(self._sources, means[key], strict=True)}
-            rows.append(row)
-        return rows
-
-
-def _say_read(name: str, encoded: EncodedRows) -> None:
-    pairs = encoded.pairs
-    left_out = f"left out: {encoded.n_empty} empty, {pairs.n_equal} with equal sides"
-    progress.say(f"{name}: {len(pairs.pair_ids)} pairs, {pairs.n_truncated} cut; {left_out}")
-    if encoded.n_markup:
-        progress.say(
-            f"{name}: {encoded.n_markup} rows of text spell special tokens, which stay plain text here; if a chat "
-            "template has rendered them, give lists of messages instead"
-        )

@@ -1,6 +1,7 @@
 """Bases: pretrained here from a corpus, or taken from the Hugging Face hub at one commit; and loading either."""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ from transformers import (
 )
 
 from more_repro import tables
-from more_repro.lm import causal
 from more_repro.lm.base_files import origin, rendering, write_pointer
 from more_repro.lm.chat_template import check_template
 from more_repro.lm.encoding import Example, encode_texts
 from more_repro.lm.sequence_classifier import HEAD, check_loaded, draw_head, ensure_padding, quiet_loading
 from more_repro.lm.tokenizers import make_tokenizer
+from more_repro.lm.training import CausalTraining, train_causal_lm
 from more_repro.params import Base
+from more_repro.store.checkpoint import drop_checkpoints
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
+from more_repro.store.digests import digest, digest_of
 
 WARMUP_RATIO = 0.05
 # Only what a model and a tokenizer need: no pickled weights, no code.
@@ -32,10 +36,19 @@ _HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "token
               "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")  # fmt: skip
 
 
-def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed: int, max_length: int) -> pd.DataFrame:
+def make_base(
+    name: str,
+    settings: Base,
+    corpus: Sequence[str],
+    out: Path,
+    seed: int,
+    max_length: int,
+    checkpoints: Path | None = None,
+) -> pd.DataFrame:
     """Pretrain a base on the corpus, or with `settings.location` point at a hub model, under `out`.
 
-    corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole.
+    corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole. checkpoints: a
+    folder of this base's own, from where a long pretraining that was killed goes on; it is deleted at the end.
     Returns the table "base_training"; a hub base has no row. Raises ValueError where the rendering asks for a chat
     template that the tokenizer lacks or that cannot serve.
     """
@@ -50,15 +63,16 @@ def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed:
     tokenizer = make_tokenizer(settings.tokenizer, corpus, settings.vocabulary, max_length)
     examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
     model = _new_model(settings, tokenizer, seed, max_length)
-    log = causal.train_causal_lm(
-        model, examples, batch_size=settings.batch_size, steps=settings.steps, learning_rate=settings.learning_rate,
-        warmup_ratio=WARMUP_RATIO, seed=seed, label=f"pretrain {name}",
-    )  # fmt: skip
+    course = CausalTraining(settings.batch_size, settings.steps, settings.learning_rate, WARMUP_RATIO, seed)
+    key = _pretraining_key(settings, corpus, seed, max_length)
+    log = train_causal_lm(model, examples, course, name=f"pretrain {name}", checkpoints=checkpoints, fingerprint=key)
     model.config.use_cache = True
     with quiet_loading():
         model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     write_pointer(out, "local", None, None)
+    if checkpoints is not None:
+        drop_checkpoints(checkpoints)
     return tables.check(log.assign(base=name), "base_training")
 
 
@@ -140,6 +154,13 @@ def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, ma
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # transformers draws first weights from the global generator only
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+
+def _pretraining_key(settings: Base, corpus: Sequence[str], seed: int, max_length: int) -> str:
+    """Changes with all that a base made here depends on."""
+    versions = [torch.__version__, version("transformers"), version("tokenizers")]
+    code = code_key(__name__, without=CHANGES_NO_NUMBER)
+    return digest_of(settings.model_dump(), digest(corpus), seed, max_length, versions, code)
 
 
 def _resolve(location: str, revision: str | None) -> None:

@@ -1,10 +1,8 @@
-"""Training a causal language model and measuring its loss, on the tokens after a prompt."""
+"""The loss of a causal language model on the tokens after a prompt."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,51 +10,6 @@ from transformers import PreTrainedModel
 
 from more_repro.lm.device import pinned_threads
 from more_repro.lm.encoding import Example
-from more_repro.progress import Progress
-from more_repro.stats.random import numbered
-
-GRADIENT_CLIP = 1.0
-
-
-def train_causal_lm(
-    model: PreTrainedModel,
-    examples: Sequence[Example],
-    *,
-    batch_size: int,
-    steps: int,
-    learning_rate: float,
-    warmup_ratio: float,
-    seed: int,
-    label: str,
-    micro_batch_tokens: int = 65536,
-) -> pd.DataFrame:
-    """Train in place; return [step, loss, learning_rate], loss in nats per token of the step's batch.
-
-    The loss is the mean over the batch's tokens after their prompts. AdamW without weight decay, linear warm-up, cosine
-    to zero, gradient norm clipped at 1. Batches are drawn from the seed alone, pass after pass in a new order. A batch
-    is padded to its longest sequence, and cut into micro-batches of the same gradient only above `micro_batch_tokens`.
-    An empty label trains without progress lines. Raises ValueError when no example has a token to predict.
-    """
-    usable = [example for example in examples if n_targets(example)]
-    if not usable:
-        raise ValueError(f"{label or 'training'}: none of {len(examples)} examples has a token after its prompt")
-    order = batch_order(len(usable), batch_size, steps, numbered(seed))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0, fused=True)
-    progress, rows = Progress(label, steps) if label else None, []
-    model.train()
-    with pinned_threads():
-        for step, batch in enumerate(order):
-            rate = learning_rate * cosine_share(step, steps, warmup_ratio)
-            optimizer.param_groups[0]["lr"] = rate
-            loss = _backward(model, [usable[number] for number in batch], micro_batch_tokens)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            rows.append((step, loss, rate))
-            if progress:
-                progress.step(note=f"loss {loss:.3f}")
-    model.eval()
-    return pd.DataFrame(rows, columns=["step", "loss", "learning_rate"])
 
 
 @torch.no_grad()
@@ -114,20 +67,6 @@ def token_losses(model: PreTrainedModel, batch: Sequence[Example]) -> tuple[Tens
     return functional.cross_entropy(logits, ids[rows, columns], reduction="none"), rows
 
 
-def _backward(model: PreTrainedModel, batch: list[Example], micro_batch_tokens: int) -> float:
-    """Add the gradient of the batch's mean token loss; return that loss."""
-    longest = max(len(example.ids) for example in batch)
-    whole = [list(range(len(batch)))]
-    parts = whole if longest * len(batch) <= micro_batch_tokens else by_length(batch, micro_batch_tokens)
-    total, loss = sum(n_targets(example) for example in batch), 0.0
-    for part in parts:
-        losses, _ = token_losses(model, [batch[number] for number in part])
-        part_loss = losses.sum() / total
-        part_loss.backward()
-        loss += float(part_loss.detach())
-    return loss
-
-
 def _pad(batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """Ids (B, T), padded on the right with 0 (any id serves), and a mask (B, T) of the predicted tokens."""
     longest = max(len(example.ids) for example in batch)
@@ -145,6 +84,14 @@ def n_targets(example: Example) -> int:
     return max(0, len(example.ids) - max(1, example.n_prompt_tokens))
 
 
+def with_targets(examples: Sequence[Example], name: str) -> list[Example]:
+    """The examples that have a token to predict. Raises ValueError, with the training's name, where there is none."""
+    usable = [example for example in examples if n_targets(example)]
+    if not usable:
+        raise ValueError(f"{name}: none of {len(examples)} examples has a token after its prompt")
+    return usable
+
+
 def by_length(examples: Sequence[Example], batch_tokens: int) -> list[list[int]]:
     """Numbers of the examples that have a token to predict, like lengths together, padded size within the budget."""
     order = sorted(range(len(examples)), key=lambda number: (len(examples[number].ids), number))
@@ -158,18 +105,3 @@ def by_length(examples: Sequence[Example], batch_tokens: int) -> list[list[int]]
         else:
             batches.append([number])
     return batches
-
-
-def batch_order(n: int, batch_size: int, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """Numbers of shape (steps, batch_size): whole permutations of the n examples, one after the other."""
-    passes = math.ceil(steps * batch_size / n)
-    stream = np.concatenate([rng.permutation(n) for _ in range(passes)])
-    return stream[: steps * batch_size].reshape(steps, batch_size)
-
-
-def cosine_share(step: int, steps: int, warmup_ratio: float) -> float:
-    """Share of the peak learning rate: a line up over the warm-up, then half a cosine down to zero."""
-    warmup = round(steps * warmup_ratio)
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

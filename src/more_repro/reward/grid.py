@@ -10,8 +10,7 @@ from more_repro import tables
 from more_repro.params import DERIVED_SCHEMES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
-from more_repro.reward import worker_tasks
-from more_repro.reward.jobs import EncodeJob, TrainJob, TrainResult, encoded_path
+from more_repro.reward.jobs import PRELOAD, EncodeJob, TrainJob, TrainResult, encoded_path
 from more_repro.reward.torchrun import train_together
 from more_repro.workers import run_jobs
 
@@ -108,7 +107,7 @@ def train_all(params: Params, paths: Paths, base: str, scheme: str) -> dict[str,
     encode_tables(params, paths, base, [path for job in todo for path in job.pairs])
     label = f"reward models of {base}, {scheme}"
     train_together(todo, label)
-    results = run_jobs(worker_tasks.train, todo, label, worker_tasks.PRELOAD)
+    results: list[TrainResult] = run_jobs("more_repro.reward.training:train_reward_model", todo, label, PRELOAD)
     log = tables.check(pd.concat([log_rows(result) for result in results]), "training_log")
     tables.write(log, paths.training_log(base, scheme), "training_log")
     summary = pd.DataFrame([_summary_row(result) for result in results])
@@ -119,7 +118,7 @@ def encode_tables(params: Params, paths: Paths, base: str, pairs: Sequence[Path]
     """Encode pairs tables once for all workers of this and later stages; one job per distinct table, in order."""
     todo = [EncodeJob(paths.base(base), path, params.rm.max_length, paths.scratch) for path in dict.fromkeys(pairs)]
     missing = [job for job in todo if not encoded_path(job).exists()]
-    run_jobs(worker_tasks.encode, missing, f"tokens of {base}", worker_tasks.PRELOAD)
+    run_jobs("more_repro.reward.token_store:ensure_encoded", missing, f"tokens of {base}", PRELOAD)
     return todo
 
 
@@ -138,7 +137,6 @@ def _job(params: Params, paths: Paths, model: RewardModelId, mixture: dict[str, 
         sources=sources,
         pairs=tuple(paths.pairs(source, "train") for source in sources),
         rows=rows,
-        unique_pairs=tuple(len(set(ids)) for ids in rows),
         rm=params.rm,
         scheme=params.schemes[model.scheme],
         learning_rate=params.regimes[model.regime].learning_rate,

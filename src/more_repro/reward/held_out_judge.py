@@ -9,7 +9,6 @@ from more_repro import tables
 from more_repro.params import Params, Scheme
 from more_repro.paths import Paths
 from more_repro.records import RewardModelId
-from more_repro.reward import worker_tasks
 from more_repro.reward.grid import log_rows
 from more_repro.reward.jobs import TrainJob, TrainResult
 from more_repro.reward.scoring import score_texts
@@ -43,8 +42,10 @@ def largest_base(params: Params) -> str:
 
 
 def _trained(job: TrainJob) -> TrainResult:
+    from more_repro.reward.training import train_reward_model  # here: a process that only asks for it needs no torch
+
     train_together([job], "held-out reward model")
-    return worker_tasks.train(job)
+    return train_reward_model(job)
 
 
 def _job(params: Params, paths: Paths) -> TrainJob:
@@ -61,7 +62,6 @@ def _job(params: Params, paths: Paths) -> TrainJob:
         sources=sources,
         pairs=pairs,
         rows=rows,
-        unique_pairs=tuple(len(set(ids)) for ids in rows),
         rm=params.rm,
         scheme=SCHEME,
         learning_rate=params.regimes[regime].learning_rate,

@@ -8,42 +8,25 @@ from typing import Any
 import numpy as np
 
 from more_repro import tables
-from more_repro.engine.losses import LOSSES
-from more_repro.engine.weighting import WEIGHTINGS, WeightingSpec, weighting_module, weighting_packages
+from more_repro.engine.weighting import weighting_packages
 from more_repro.lm.base_files import fingerprint as base_fingerprint
 from more_repro.params import RewardModelParams, Scheme
 from more_repro.records import RewardModelId
-from more_repro.reward.code_digest import code_digest
-from more_repro.store.code_key import code_key
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest, file_digest
 
-_CODE = (
-    *(
-        "rendering.py",
-        "lm/encoding.py",
-        "lm/chat_template.py",
-        "lm/bases.py",
-        "lm/base_files.py",
-        "lm/sequence_classifier.py",
-    ),
-    *(
-        f"engine/batching/{name}.py"
-        for name in (
-            *("activation_memory", "attention", "micro_batches", "packed_rows", "shared_prefix"),
-            *("step_layout", "token_pairs"),
-        )
-    ),
-    *(f"engine/{name}.py" for name in ("distributed", "head_gradients", "lora", "loop", "model", "objective")),
-    *(f"engine/{name}.py" for name in ("losses/__init__", "optimizer", "step")),
-    *("reward/token_store.py", "reward/step_plan.py", "reward/training.py"),
+# What workers import once, before they are forked.
+PRELOAD = (
+    "torch",
+    "transformers.models.gpt_neox.modeling_gpt_neox",
+    "more_repro.reward.training",
+    "more_repro.reward.score_job",
 )
-_ENCODING_CODE = (
-    "rendering.py",
-    "records.py",
-    "lm/encoding.py",
-    "lm/chat_template.py",
-    "engine/batching/token_pairs.py",
-    "reward/token_store.py",
+# Code that changes no number of a model: how a base is made, whose bytes are in the fingerprint; what a job is called,
+# and how a finished model is kept.
+_WITHOUT = (
+    *("more_repro.lm.causal", "more_repro.lm.tokenizers", "more_repro.lm.training"),
+    *("more_repro.reward.jobs", "more_repro.reward.model_store"),
 )
 
 
@@ -52,7 +35,7 @@ class TrainJob:
     """One reward model to train; everything a worker needs.
 
     pairs: one table per source. rows: per source, the pair_ids of the mixture in training order, N of each source.
-    unique_pairs: distinct pairs per source. scratch: checkpoints, finished models and encoded pairs live there.
+    scratch: checkpoints, finished models and encoded pairs live there.
     """
 
     model: RewardModelId
@@ -60,7 +43,6 @@ class TrainJob:
     sources: tuple[str, ...]
     pairs: tuple[Path, ...]
     rows: tuple[tuple[str, ...], ...]
-    unique_pairs: tuple[int, ...]
     rm: RewardModelParams
     scheme: Scheme
     learning_rate: float
@@ -119,15 +101,6 @@ class SamplesJob:
     precision: str
 
 
-def weighting_spec(job: TrainJob) -> WeightingSpec:
-    """The weighting of a job's scheme, with the weights that `fixed` asks for in the order of the job's sources."""
-    scheme = job.scheme
-    weights = None
-    if scheme.weights is not None:
-        weights = tuple(scheme.weights[source] for source in job.sources)
-    return WeightingSpec(scheme.weighting, scheme.alpha, scheme.normalization, weights)
-
-
 def fingerprint(job: TrainJob) -> str:
     """sha256 of all that this model's numbers depend on: params, pairs, base, and the code of its own rules only.
 
@@ -136,19 +109,18 @@ def fingerprint(job: TrainJob) -> str:
     """
     import torch  # here, in the worker: a process that only hands out jobs starts in half the time without it
 
+    from more_repro.engine.fingerprint import training_code
     from more_repro.lm.device import pick_device
 
     params = job.rm.model_dump(exclude={"sweep", "checkpoint_steps"})
-    rules = [weighting_module(job.scheme.weighting), *map(LOSSES.module, sorted(job.scheme.losses))]
-    packages = ("transformers", *weighting_packages(job.scheme.weighting))
+    scheme, packages = job.scheme, ("transformers", *weighting_packages(job.scheme.weighting))
     return digest(
         [
-            repr([job.model, job.sources, job.unique_pairs, sorted(params.items()), job.scheme]),
+            repr([job.model, job.sources, sorted(params.items()), scheme]),
             repr([job.learning_rate, job.steps, torch.__version__, *map(version, packages), pick_device().type]),
             *(digest(rows) for rows in job.rows),
             base_fingerprint(job.base),
-            code_digest(_CODE),
-            code_key(*rules, without=(*WEIGHTINGS.modules(), *LOSSES.modules())),
+            training_code(scheme.weighting, scheme.losses, "more_repro.reward.training", without=_WITHOUT),
         ]
     )
 
@@ -157,5 +129,6 @@ def encoded_path(job: EncodeJob) -> Path:
     """Where the encoded pairs lie; the name is a digest of tokenizer, pairs, length and code."""
     if not job.pairs.exists():
         raise tables.TableError(f"{job.pairs}: no such table; `dvc repro` makes it")
-    key = digest([base_fingerprint(job.base), file_digest(job.pairs), str(job.max_length), code_digest(_ENCODING_CODE)])
+    code = code_key("more_repro.reward.token_store", without=(*CHANGES_NO_NUMBER, *_WITHOUT))
+    key = digest([base_fingerprint(job.base), file_digest(job.pairs), str(job.max_length), code])
     return job.scratch / "encoded" / f"{key}.safetensors"

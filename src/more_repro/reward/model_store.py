@@ -1,15 +1,12 @@
 """Finished models in the scratch folder, under their fingerprints: a stage that runs again reuses them."""
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from more_repro import progress
-from more_repro.store.folder import MANIFEST, DamagedFolderError, verify_folder, write_folder
+from more_repro.store.folder import copy_out, is_whole, write_folder
 
 _LOG = "log.safetensors"
 
@@ -26,25 +23,9 @@ def keep(kept: Path, fingerprint: str, fill: Callable[[Path], None], log: dict[s
 
 def load_log(kept: Path, fingerprint: str) -> dict[str, torch.Tensor] | None:
     """The log of a finished model, or None where there is none with this fingerprint or a file of it is damaged."""
-    if not kept.is_dir():
-        return None
-    try:
-        if verify_folder(kept) != fingerprint:
-            return None
-    except DamagedFolderError as error:
-        progress.say(f"{kept}: damaged ({error}); it is made again")
-        return None
-    return load_file(kept / _LOG)
+    return load_file(kept / _LOG) if is_whole(kept, fingerprint) else None
 
 
 def publish(kept: Path, out: Path) -> None:
-    """Copy a finished model to its place among the stage's outputs.
-
-    A copy, never a link: DVC takes outputs into its cache and may make them read-only.
-    """
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(kept, part, ignore=shutil.ignore_patterns(_LOG, MANIFEST))
-    shutil.rmtree(out, ignore_errors=True)
-    part.rename(out)
+    """Copy a finished model to its place among the stage's outputs."""
+    copy_out(kept, out, leave_out=(_LOG,))

@@ -10,10 +10,9 @@ from more_repro import tables
 from more_repro.params import ENSEMBLES, Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId, Split, prompt_from_json
-from more_repro.reward import worker_tasks
 from more_repro.reward.derived_schemes import derive, derived_models, members, read_validation
 from more_repro.reward.grid import LENGTH, encode_tables, model_ids, model_key, raw_ids, trained_sources
-from more_repro.reward.jobs import PairsJob, SamplesJob
+from more_repro.reward.jobs import PRELOAD, PairsJob, SamplesJob
 from more_repro.workers import run_jobs
 
 SCORED_SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -36,9 +35,10 @@ def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
         PairsJob(model, _model_path(paths, model), tuple(at[part] for part in parts), params.rm.precision)
         for model, parts in todo.items()
     ]
-    rewards = dict(
-        zip(todo, run_jobs(worker_tasks.score_pairs, pair_jobs, f"scores of {base}", worker_tasks.PRELOAD), strict=True)
+    found: list[np.ndarray] = run_jobs(
+        "more_repro.reward.score_job:score_pairs_job", pair_jobs, f"scores of {base}", PRELOAD
     )
+    rewards = dict(zip(todo, found, strict=True))
     pairs = {part: tables.read(paths.pairs(part[1], part[0]), "pairs") for part in every}
     frames = [_frame(model, rewards[model], todo[model], pairs) for model in todo]
     n_validation = sum(len(pairs[part]) for part in every if part[0] == "validation")
@@ -102,7 +102,9 @@ def score_texts(
         )
         for model in networks
     ]  # fmt: skip
-    found = run_jobs(worker_tasks.score_samples, todo, "scores of samples", worker_tasks.PRELOAD)
+    found: list[np.ndarray] = run_jobs(
+        "more_repro.reward.score_job:score_samples_job", todo, "scores of samples", PRELOAD
+    )
     rewards = {model: values[encoded[model.base][2]] for model, values in zip(networks, found, strict=True)}
     if LENGTH in models:
         rewards[LENGTH] = np.array([_words(response) for response in responses], dtype=np.float64)

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from more_repro.engine.batching.token_pairs import EncodedPairs, TokenSequences,
 from more_repro.lm.bases import load_tokenizer
 from more_repro.records import PreferencePair, prompt_from_json
 from more_repro.reward.jobs import EncodeJob, encoded_path
+from more_repro.store.atomic import replacing
 
 
 def encoded_pairs(job: EncodeJob) -> EncodedPairs:
@@ -43,8 +43,6 @@ def read_pairs(path: Path) -> list[PreferencePair]:
 
 
 def _save(encoded: EncodedPairs, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     tensors = {
         "flat": encoded.sequences.flat,
         "lengths": encoded.sequences.lengths,
@@ -52,8 +50,8 @@ def _save(encoded: EncodedPairs, path: Path) -> None:
         "rejected": encoded.rejected,
         "truncated": encoded.truncated,
     }
-    save_file(tensors, part, metadata={"pair_ids": json.dumps(encoded.pair_ids)})
-    part.replace(path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"pair_ids": json.dumps(encoded.pair_ids)})
 
 
 def _load(path: Path) -> EncodedPairs:

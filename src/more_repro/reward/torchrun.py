@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from more_repro import progress
-from more_repro.reward import worker_tasks
-from more_repro.reward.jobs import TrainJob
+from more_repro.reward.jobs import PRELOAD, TrainJob
 from more_repro.workers import run_jobs
 
 _SHOWN_LINES = 20  # of the processes' last words, in the error
@@ -24,11 +23,13 @@ class TogetherError(RuntimeError):
 def train_together(jobs: Sequence[TrainJob], label: str) -> None:
     """Train the jobs that ask for more than one process, one after the other, each by all of its processes.
 
-    The models are kept in scratch under their fingerprints, where `work.train` finds them. Nothing is started for
-    jobs that are finished or that one process trains. Raises TogetherError.
+    The models are kept in scratch under their fingerprints, where `train_reward_model` finds them. Nothing is started
+    for jobs that are finished or that one process trains. Raises TogetherError.
     """
     together = [job for job in jobs if job.rm.processes > 1]
-    done = run_jobs(worker_tasks.is_finished, together, f"{label}: which are finished", worker_tasks.PRELOAD)
+    done: list[bool] = run_jobs(
+        "more_repro.reward.training:is_finished", together, f"{label}: which are finished", PRELOAD
+    )
     todo = [job for job, finished in zip(together, done, strict=True) if not finished]
     for size in sorted({job.rm.processes for job in todo}):
         with tempfile.TemporaryDirectory(prefix="more-repro-") as folder:

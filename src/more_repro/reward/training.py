@@ -1,24 +1,22 @@
-"""Training one reward model of the study with the engine: B pairs of each of K sources a step, resumable to the bit."""
+"""Training one reward model of the study, by MoreTrainer: B pairs of each of K sources a step, resumable to the bit."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
 
-from more_repro.engine.checkpoint import drop_checkpoints
-from more_repro.engine.distributed import ALONE, Group, Processes, wait_for_all
-from more_repro.engine.head_gradients import StepRule
-from more_repro.engine.loop import Loop, LoopSettings
-from more_repro.engine.lora import LoraSpec, add_lora
-from more_repro.engine.model import on_device, save_reward_model
-from more_repro.engine.objective import PairLoss
-from more_repro.engine.weighting import make_weighting
+from more_repro.engine.config import MoreConfig
+from more_repro.engine.distributed import ALONE, Group, wait_for_all
+from more_repro.engine.lora import LoraSpec
+from more_repro.engine.model import save_reward_model
+from more_repro.engine.trainer import MoreTrainer
+from more_repro.engine.training_plan import TrainingPlan
 from more_repro.lm.bases import load_sequence_classifier, load_tokenizer
-from more_repro.lm.device import pick_device, pinned_threads
+from more_repro.lm.device import pinned_threads
 from more_repro.reward import model_store
-from more_repro.reward.jobs import TrainJob, TrainResult, fingerprint, weighting_spec
-from more_repro.reward.step_plan import Plan, make_plan
+from more_repro.reward.jobs import TrainJob, TrainResult, fingerprint
+from more_repro.reward.step_plan import make_plan
 
 _QUIET_S = 20.0  # a training shorter than this reports by its stage's line alone
 
@@ -33,14 +31,14 @@ def train_reward_model(
     Raises RuntimeError where training is needed and the group has another size than rm.processes.
     """
     key = fingerprint(job)
-    kept = job.scratch / "finished" / key
-    plan = make_plan(job)
+    kept, args = _kept(job, key), training_settings(job)
+    plan = make_plan(job, args)
     log = model_store.load_log(kept, key)
     everywhere = int(group.sum(torch.tensor([int(log is not None)]))) == group.size
     if log is None or not everywhere:
         check_processes(job, group)
         with pinned_threads():
-            log = _train(job, plan, key, kept, after_step, group)
+            log = _train(job, args, plan, key, after_step, group)
     if group.rank == 0:
         model_store.publish(kept, job.out)
     return _result(job, plan, log)
@@ -49,7 +47,7 @@ def train_reward_model(
 def is_finished(job: TrainJob) -> bool:
     """Whether a model with the job's fingerprint lies whole in scratch."""
     key = fingerprint(job)
-    return model_store.load_log(job.scratch / "finished" / key, key) is not None
+    return model_store.load_log(_kept(job, key), key) is not None
 
 
 def check_processes(job: TrainJob, group: Group) -> None:
@@ -60,67 +58,61 @@ def check_processes(job: TrainJob, group: Group) -> None:
         )
 
 
-def step_rule(job: TrainJob) -> StepRule:
-    """How the scheme of a job makes a step's loss of its pairs."""
-    scheme = job.scheme
-    weighting = make_weighting(weighting_spec(job), len(job.sources), job.unique_pairs, job.model.seed)
-    loss = PairLoss(scheme.losses)
-    return StepRule(weighting, loss, scheme.lambda_scope)
-
-
-def loop_settings(job: TrainJob) -> LoopSettings:
-    """The params of reward-model training as the engine takes them."""
-    rm = job.rm
-    return LoopSettings(
+def training_settings(job: TrainJob) -> MoreConfig:
+    """A job's params as the trainer takes them; the weights of `fixed` in the order of the job's sources."""
+    rm, scheme = job.rm, job.scheme
+    return MoreConfig(
+        output_dir=job.scratch / "unfinished" / str(job.model),
         learning_rate=job.learning_rate,
         warmup_ratio=rm.warmup_ratio,
         final_learning_rate_share=rm.final_learning_rate_share,
         weight_decay=rm.weight_decay,
         max_grad_norm=rm.gradient_clip,
-        checkpoint_steps=rm.checkpoint_steps,
+        per_source_batch_size=rm.pairs_per_source_per_batch,
+        max_steps=job.steps,
+        max_length=rm.max_length,
         token_budget=rm.token_budget,
         memory_limit_gib=rm.memory_limit_gib,
-        precision=rm.precision,
-        delete_foreign=True,
+        bf16=rm.precision == "bf16",
+        seed=job.model.seed,
+        save_steps=rm.checkpoint_steps,
+        weighting=scheme.weighting,
+        alpha=scheme.alpha,
+        normalization=scheme.normalization,
+        weights=None if scheme.weights is None else tuple(scheme.weights[source] for source in job.sources),
+        lambda_scope=scheme.lambda_scope,
+        losses=scheme.losses,
+        lora=None if rm.lora is None else LoraSpec(rm.lora.rank, rm.lora.alpha, rm.lora.targets),
         quiet_s=_QUIET_S,
+        scratch_checkpoints=True,
     )
 
 
-def checkpoints_of(job: TrainJob) -> Path:
-    """Where the checkpoints of an unfinished training lie."""
-    return job.scratch / "checkpoints" / str(job.model)
+def _kept(job: TrainJob, key: str) -> Path:
+    """Where the finished model lies."""
+    return job.scratch / "finished" / key
 
 
 def _train(
-    job: TrainJob, plan: Plan, key: str, kept: Path, after_step: Callable[[int], None] | None, group: Group
+    job: TrainJob,
+    args: MoreConfig,
+    plan: TrainingPlan,
+    key: str,
+    after_step: Callable[[int], None] | None,
+    group: Group,
 ) -> dict[str, torch.Tensor]:
     """Train to the end from the newest checkpoint and keep the model under its fingerprint."""
-    model = _model(job, group.device if isinstance(group, Processes) else pick_device())
-    loop = Loop(
-        model, step_rule(job), plan.pairs, loop_settings(job),
-        name=str(job.model), checkpoints=checkpoints_of(job), fingerprint=key, group=group,
-    )  # fmt: skip
-    loop.resume()
-    log = loop.run(after_step)
-
-    def fill(part: Path) -> None:
-        save_reward_model(model, load_tokenizer(job.base), part)
-
+    model, tokenizer = load_sequence_classifier(job.base, job.model.seed), load_tokenizer(job.base)
+    trainer = MoreTrainer.from_plan(model, args, plan, tokenizer, name=str(job.model), fingerprint=key, group=group)
+    trainer.train(resume_from_checkpoint=True, after_step=after_step)
     if group.rank == 0:
-        model_store.keep(kept, key, fill, log)
-        drop_checkpoints(checkpoints_of(job))
+        model_store.keep(_kept(job, key), key, lambda part: save_reward_model(model, tokenizer, part), trainer.log)
+        shutil.rmtree(args.output_dir, ignore_errors=True)
     wait_for_all(group)
-    return log
+    return trainer.log
 
 
-def _model(job: TrainJob, device: torch.device) -> PreTrainedModel:
-    model = load_sequence_classifier(job.base, job.model.seed)
-    if job.rm.lora is not None:
-        add_lora(model, LoraSpec(job.rm.lora.rank, job.rm.lora.alpha, job.rm.lora.targets), job.model.seed)
-    return on_device(model, device)
-
-
-def _result(job: TrainJob, plan: Plan, log: dict[str, torch.Tensor]) -> TrainResult:
+def _result(job: TrainJob, plan: TrainingPlan, log: dict[str, torch.Tensor]) -> TrainResult:
     real, padded = log["n_tokens"].sum(dim=0).tolist()
     return TrainResult(
         model=job.model,

@@ -15,19 +15,23 @@ from more_repro.registry import modules_in
 # A module that names a file beside it in a string ("printed_numbers.yaml") reads that file.
 _FILE_NAME = re.compile(r"^[\w./-]+\.(?:ya?ml|json|txt|csv|css|html|j2)$")
 
-_MODULE_NAME = re.compile(r"^[a-z_]\w*(?:\.\w+)+$")
-
+# "package.module", or "package.module:function" as workers are given it.
+_MODULE_NAME = re.compile(r"^([a-z_]\w*(?:\.\w+)+)(?::\w+)?$")
 
 PACKAGE = Path(__file__).resolve().parents[1]
+
+# Code that changes no number of a result whose inputs are in its name: how params and tables are read, where files lie,
+# how results are kept (that a resumed training ends as an unbroken one is tested), and lines of progress.
+CHANGES_NO_NUMBER = tuple(f"more_repro.{name}" for name in ("params", "paths", "progress", "store", "tables"))
 
 
 @functools.cache
 def code_key(*modules: str, without: tuple[str, ...] = ()) -> str:
     """Digest of what modules of this package, each by its dotted name, and all that they may import do.
 
-    without: modules whose own import closure changes no result, such as progress lines; they are left out, and what is
-    imported by them alone. Read once in a process: what runs is what was loaded. A comment or a docstring changes
-    nothing. Raises ValueError for a module that the package lacks.
+    without: modules, or packages with all their modules, that change no result, such as progress lines; they are left
+    out, and what is imported by them alone. Read once in a process: what runs is what was loaded. A comment or a
+    docstring changes nothing. Raises ValueError for a module that the package lacks.
     """
     files = frozenset().union(*(import_closure(module_file(name), PACKAGE, without) for name in modules))
     return code_digest(files)
@@ -50,7 +54,7 @@ def import_closure(code: str | Path, package_root: Path, without: Iterable[str] 
     Imports inside functions count, and so does `importlib.import_module` of a literal name. `Registry("pkg.folder")`
     counts as an import of every module of that folder. Imports under `if TYPE_CHECKING:` count too: one edge too many
     re-runs a stage, one too few hides a change.
-    without: dotted names of modules that are not followed and not in the result.
+    without: dotted names of modules, or of packages with all their modules, that are not followed and left out.
     Raises SyntaxError for code that does not parse; ValueError for an import of a module that the package lacks, and
     for a Registry of anything but a literal name.
     """
@@ -115,13 +119,14 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and _is_text(first.value):
+            if isinstance(first, ast.Expr) and _text(first.value) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
     return tree
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text(node: ast.AST) -> str | None:
+    """The string that a node is, if it is one."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 class _Finder:
@@ -156,9 +161,11 @@ class _Finder:
             self.found.update(path for path in map(beside.joinpath, files) if path.is_file())
 
     def _add_module(self, name: str, must_exist: bool, importer: str) -> None:
-        path = None if name in self.without else self._file_of(name)
+        if self._left_out(name):
+            return
+        path = self._file_of(name)
         if path is None:
-            if must_exist and name not in self.without:
+            if must_exist:
                 raise ValueError(f"{importer} imports {name}, and {self.root} holds no such module")
             return
         self._add_parents(name)
@@ -167,9 +174,13 @@ class _Finder:
     def _add_parents(self, name: str) -> None:
         parts = name.split(".")
         for depth in range(1, len(parts)):
-            path = self._file_of(".".join(parts[:depth]))
+            parent = ".".join(parts[:depth])
+            path = None if self._left_out(parent) else self._file_of(parent)
             if path is not None:
                 self.visit_file(path)
+
+    def _left_out(self, name: str) -> bool:
+        return any(name == one or name.startswith(f"{one}.") for one in self.without)
 
     def _file_of(self, name: str) -> Path | None:
         base = self.root.parent.joinpath(*name.split("."))
@@ -183,8 +194,8 @@ class _Finder:
 def _named(code: str, module: str, is_package: bool) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
     """What `_imported` and `_registries` find, and every string that looks like a file's name."""
     tree = _without_docstrings(ast.parse(code))
-    strings = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    files = [text for text in strings if _FILE_NAME.match(text)]
+    strings = (_text(node) for node in ast.walk(tree))
+    files = [text for text in strings if text and _FILE_NAME.match(text)]
     return list(_imported(tree, module, is_package)), list(_registries(tree, module)), files
 
 
@@ -201,9 +212,9 @@ def _imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple
         elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
             if (name := _literal_argument(node)) is not None:
                 yield name, True
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE_NAME.match(node.value):
-            # A module that is named to be imported elsewhere, such as in a worker process.
-            yield node.value, False
+        elif (text := _text(node)) and (named := _MODULE_NAME.match(text)):
+            # Imported on demand by its name, as by a worker process.
+            yield named[1], False
 
 
 def _registries(tree: ast.Module, module: str) -> Iterator[str]:
@@ -232,5 +243,4 @@ def _called(node: ast.Call) -> str:
 
 def _literal_argument(node: ast.Call) -> str | None:
     """The first argument, if it is a text."""
-    first = node.args[0] if node.args else None
-    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+    return _text(node.args[0]) if node.args else None

@@ -15,12 +15,12 @@ from more_repro.alignment.policies.fine_tuning import FineTuning, fine_tune
 from more_repro.alignment.policies.instruction_data import read_instructions
 from more_repro.alignment.policies.rjs import fine_tuning
 from more_repro.alignment.policies.texts import Text, texts_digest, to_examples
-from more_repro.engine.checkpoint import drop_checkpoints
 from more_repro.lm import base_files, bases
 from more_repro.lm.sequence_classifier import quiet_loading
 from more_repro.params import Params
 from more_repro.paths import Paths
-from more_repro.store.code_key import code_key
+from more_repro.store.checkpoint import drop_checkpoints
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest_of
 from more_repro.store.folder import copy_out, is_whole, write_folder
 from more_repro.workers import run_jobs
@@ -104,7 +104,7 @@ def tune_policy(job: InstructionJob) -> None:
 
 def _digest(base: Path, taught: tuple[Text, ...], sft: FineTuning, max_length: int) -> str:
     """Not the whole closure of this module: a policy of days must not be made again for an edit of sampling."""
-    code = code_key(tuning.__name__, texts.__name__)
+    code = code_key(tuning.__name__, texts.__name__, without=CHANGES_NO_NUMBER)
     return digest_of(base_files.fingerprint(base), texts_digest(taught), sft.facts(), max_length, code)
 
 

@@ -10,12 +10,12 @@ import torch
 from more_repro.alignment.policies.fine_tuning import FineTuning, fine_tune
 from more_repro.alignment.policies.texts import Text, texts_digest, to_examples
 from more_repro.alignment.sampling.prompts_and_samples import prompt_room
-from more_repro.engine.checkpoint import drop_checkpoints
 from more_repro.lm import base_files, bases, causal, generation
 from more_repro.lm.device import pick_device
 from more_repro.records import prompt_from_json
 from more_repro.store.atomic import write_text
-from more_repro.store.code_key import code_key
+from more_repro.store.checkpoint import drop_checkpoints
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest_of
 
 
@@ -99,9 +99,9 @@ def read_result(path: Path) -> PolicyResult:
 
 
 def exam_digest(exam: Exam) -> str:
-    """Changes with the exam, the base's weights, the code of this module and what it imports, and the libraries."""
+    """Changes with the exam, the base's weights, the code that makes and asks a policy, and the libraries."""
     settings = {**asdict(exam), "base": base_files.fingerprint(Path(exam.base)), "sft": exam.sft.facts()}
-    return digest_of(settings, code_key(__name__))
+    return digest_of(settings, code_key(__name__, without=CHANGES_NO_NUMBER))
 
 
 def picks_digest(exam: str, picks: tuple[Text, ...]) -> str:

@@ -16,7 +16,7 @@ from more_repro.lm.device import dtype_of, pick_device
 from more_repro.progress import Progress, say
 from more_repro.records import Message, prompt_from_json
 from more_repro.store.atomic import write_text
-from more_repro.store.code_key import code_key
+from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest_of
 
 Sampler = Literal["transformers", "vllm"]
@@ -105,7 +105,8 @@ def _digest(request: SampleRequest, prompts: list[str]) -> str:
     """Changes with the request, the policy's files, the prompts, the code, the libraries and the kind of device."""
     return digest_of(
         {**asdict(request), "policy": base_files.fingerprint(request.policy)}, prompts, torch.__version__,
-        sampler_version(request.sampler), version("tokenizers"), pick_device().type, code_key(__name__),
+        sampler_version(request.sampler), version("tokenizers"), pick_device().type,
+        code_key(__name__, without=CHANGES_NO_NUMBER),
     )  # fmt: skip
 
 

@@ -26,6 +26,18 @@ class EncodedRows:
     n_empty: int
     n_markup: int
 
+    def summary(self, name: str) -> str:
+        """What was read of a source, in lines to be shown."""
+        pairs = self.pairs
+        left_out = f"left out: {self.n_empty} empty, {pairs.n_equal} with equal sides"
+        line = f"{name}: {len(pairs.pair_ids)} pairs, {pairs.n_truncated} cut; {left_out}"
+        if not self.n_markup:
+            return line
+        return (
+            f"{line}\n{name}: {self.n_markup} rows of text spell special tokens, which stay plain text here; if a chat "
+            "template has rendered them, give lists of messages instead"
+        )
+
 
 def encode_rows(
     rows: Iterable[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int, where: str

@@ -3,7 +3,7 @@ import subprocess
 import pytest
 import torch
 
-from more_repro.engine.checkpoint import TrainingState, has_checkpoints, load_checkpoint, save_checkpoint
+from more_repro.store.checkpoint import TrainingState, has_checkpoints, load_checkpoint, save_checkpoint
 
 
 def state(step: int) -> TrainingState:

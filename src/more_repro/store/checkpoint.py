@@ -19,15 +19,41 @@ KEPT = 2
 class TrainingState:
     """Everything a resumed run needs to give the same numbers as one that was never stopped.
 
-    step: steps done. model: the parameters that are trained. weighting, log: named tensors. optimizer: torch's
-    state_dict of the optimizer. Learning rate and pairs of a step are functions of the step, so neither is kept.
+    step: steps done. model: the parameters that are trained. optimizer: torch's state_dict of the optimizer. log,
+    memory: named tensors; memory is what else later steps depend on, such as smoothed gradients or the state of a
+    random generator. Learning rate and data of a step are functions of the step, so neither is kept.
     """
 
     step: int
     model: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
-    weighting: dict[str, torch.Tensor]
     log: dict[str, torch.Tensor]
+    memory: dict[str, torch.Tensor]
+
+
+def state_of(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    log: dict[str, torch.Tensor],
+    memory: dict[str, torch.Tensor],
+) -> TrainingState:
+    """The state of a training after `step` steps: views of its tensors, to be saved before the next step."""
+    trained = {name: parameter.detach() for name, parameter in _trained(model).items()}
+    return TrainingState(step, trained, optimizer.state_dict(), log, memory)
+
+
+def restore(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+    """Put weights and the optimizer's moments back. Raises ValueError where the state is of other weights."""
+    parameters = _trained(model)
+    if parameters.keys() != state.model.keys():
+        raise ValueError(f"a checkpoint of step {state.step} holds other weights than this training changes")
+    with torch.no_grad():
+        for name, tensor in state.model.items():
+            parameters[name].copy_(tensor)
+    now_groups, kept_groups = optimizer.state_dict()["param_groups"], state.optimizer["param_groups"]
+    groups = [{**now, "params": kept["params"]} for now, kept in zip(now_groups, kept_groups, strict=True)]
+    optimizer.load_state_dict({"state": state.optimizer["state"], "param_groups": groups})
 
 
 def save_checkpoint(folder: Path, fingerprint: str, state: TrainingState) -> None:
@@ -39,8 +65,8 @@ def save_checkpoint(folder: Path, fingerprint: str, state: TrainingState) -> Non
     def fill(part: Path) -> None:
         save_file({name: t.contiguous() for name, t in state.model.items()}, part / "model.safetensors")
         save_file(_flatten(state.optimizer["state"]), part / "optimizer.safetensors")
-        save_file(dict(state.weighting), part / "weighting.safetensors")
         save_file(dict(state.log), part / "log.safetensors")
+        save_file(dict(state.memory), part / "memory.safetensors")
         groups = [{k: v for k, v in group.items() if k == "params"} for group in state.optimizer["param_groups"]]
         (part / "state.json").write_text(json.dumps({"step": state.step, "parameters": groups}), encoding="utf-8")
 
@@ -121,9 +147,13 @@ def _load(path: Path) -> TrainingState:
         step=state["step"],
         model=load_file(path / "model.safetensors"),
         optimizer=optimizer,
-        weighting=_copies(load_file(path / "weighting.safetensors")),
         log=_copies(load_file(path / "log.safetensors")),
+        memory=_copies(load_file(path / "memory.safetensors")),
     )
+
+
+def _trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def _copies(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -30,6 +30,7 @@ CHANGE_NO_NUMBER = {
         "params.py",
         "progress.py",
         "records.py",
+        "stats/random.py",
         "store/code_key.py",
         "store/atomic.py",
         "store/digests.py",

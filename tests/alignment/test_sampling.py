@@ -97,12 +97,12 @@ def test_batch_size_and_order_of_prompts_change_nothing(place, tmp_path, small_b
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from more_repro.alignment import sampling
+from more_repro.alignment.sampling import prompts_and_samples
 from more_repro.lm import generation
 from more_repro.params import Params
 from more_repro.paths import Paths
 
-sampling.generation_batch = lambda params: 16
+prompts_and_samples.generation_batch = lambda params: 16
 generate, calls = generation.generate, []
 
 def stopped(*arguments, **settings):
@@ -113,7 +113,7 @@ def stopped(*arguments, **settings):
 
 generation.generate = stopped
 params = Params.model_validate_json(Path(sys.argv[1]).read_text(), strict=False)
-sampling.sample_policy(params, Paths("tiny", Path(sys.argv[2])))
+prompts_and_samples.sample_policy(params, Paths("tiny", Path(sys.argv[2])))
 """
 
 

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +69,14 @@ class Workspace:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    @contextmanager
+    def edited(self, name: str) -> Iterator[Path]:
+        """A file that gets its text back."""
+        path = self.folder / name
+        text = path.read_text()
+        yield path
+        path.write_text(text)
 
     def edit(self, name: str, old: str, new: str) -> None:
         text = (self.folder / name).read_text()
@@ -151,32 +161,32 @@ def test_second_repro_runs_nothing(workspace: Workspace, uninterrupted: dict[str
     assert stages_run(workspace.repro()) == []
 
 
+def add_sentence(notebook: Path, outputs: list[dict[str, object]]) -> None:
+    content = json.loads(notebook.read_text())
+    content["cells"][0]["source"].append("\nA sentence of an edit.")
+    next(cell for cell in content["cells"] if cell["cell_type"] == "code")["outputs"] = outputs
+    notebook.write_text(json.dumps(content))
+
+
 def test_prose_and_outputs_of_a_heavy_notebook_do_not_retrain(workspace: Workspace) -> None:
-    name = "notebooks/05_reward_model_training.ipynb"
-    notebook = json.loads((workspace.folder / name).read_text())
-    notebook["cells"][0]["source"].append("\nOne more sentence.")
-    code = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
-    code["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["x\n"]}]
-    (workspace.folder / name).write_text(json.dumps(notebook))
-    assert set(stages_run(workspace.repro())) <= {"code"}
-
-
-def test_a_plotting_edit_does_not_retrain(workspace: Workspace) -> None:
-    with (workspace.folder / "src/more_repro/report/style.py").open("a") as file:
-        file.write("\nEDITED = True\n")
-    ran = stages_run(workspace.repro())
-    assert {"diversity_statistics", "calibration", "regression", "report"} <= set(ran)
-    assert not [stage for stage in ran if stage.startswith(HEAVY)], ran
+    with workspace.edited("notebooks/05_reward_model_training.ipynb") as notebook:
+        add_sentence(notebook, [{"output_type": "stream", "name": "stdout", "text": ["x\n"]}])
+        assert set(stages_run(workspace.repro())) <= {"code"}
 
 
 def test_a_sentence_of_a_cheap_notebook_is_on_its_page_at_once(workspace: Workspace) -> None:
-    name = "notebooks/07_calibration.ipynb"
-    notebook = json.loads((workspace.folder / name).read_text())
-    notebook["cells"][0]["source"].append("\nA sentence of an edit.")
-    (workspace.folder / name).write_text(json.dumps(notebook))
-    ran = stages_run(workspace.repro("calibration"))
-    assert set(ran) <= {"code", "calibration"}
-    assert "A sentence of an edit." in (workspace.folder / "data/tiny/html/calibration.html").read_text()
+    with workspace.edited("notebooks/07_calibration.ipynb") as notebook:
+        add_sentence(notebook, [])
+        assert set(stages_run(workspace.repro("calibration"))) <= {"code", "calibration"}
+        assert "A sentence of an edit." in (workspace.folder / "data/tiny/html/calibration.html").read_text()
+
+
+def test_a_plotting_edit_does_not_retrain(workspace: Workspace) -> None:
+    with workspace.edited("src/more_repro/report/style.py") as module:
+        module.write_text(module.read_text() + "\nEDITED = True\n")
+        ran = stages_run(workspace.repro())
+        assert {"diversity_statistics", "calibration", "regression", "report"} <= set(ran)
+        assert not [stage for stage in ran if stage.startswith(HEAVY)], ran
 
 
 def test_a_removed_grid_item_disappears_from_the_tables(workspace: Workspace) -> None:

@@ -25,10 +25,11 @@ from more_repro.store.code_key import import_closure, is_inert
 
 # Names, files, words and defaults; tokenizers and weights of the base are in the fingerprint by their bytes.
 CHANGE_NO_NUMBER = {
+    *(f"params/{name}.py" for name in ("__init__", "loading", "presets", "sections", "study", "yaml_text")),
     *(
-        "params.py",
         "progress.py",
         "records.py",
+        "schemes.py",
         "store/code_key.py",
         "store/atomic.py",
         "store/digests.py",

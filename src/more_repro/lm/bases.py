@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -24,7 +25,7 @@ from more_repro.lm.chat_template import check_template
 from more_repro.lm.encoding import Example, encode_texts
 from more_repro.lm.sequence_classifier import HEAD, check_loaded, draw_head, ensure_padding, quiet_loading
 from more_repro.lm.tokenizers import make_tokenizer
-from more_repro.params import Base
+from more_repro.params import Base, Pretraining
 
 WARMUP_RATIO = 0.05
 # Only what a model and a tokenizer need: no pickled weights, no code.
@@ -33,33 +34,44 @@ _HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "token
 
 
 def make_base(name: str, settings: Base, corpus: Sequence[str], out: Path, seed: int, max_length: int) -> pd.DataFrame:
-    """Pretrain a base on the corpus, or with `settings.location` point at a hub model, under `out`.
+    """Pretrain a base on the corpus, or point at the model that `settings.model` names, under `out`.
 
     corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole.
-    Returns the table "base_training"; a hub base has no row. Raises ValueError where the rendering asks for a chat
-    template that the tokenizer lacks or that cannot serve.
+    Returns the table "base_training"; a model from elsewhere has no row. Raises ValueError for a folder that is not
+    there, and where the rendering asks for a chat template that the tokenizer lacks or that cannot serve.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if settings.location is not None:
-        _resolve(settings.location, settings.revision)
-        _tokenizer_of(settings.location, settings.revision, settings.rendering)
-        write_pointer(out, "hub", settings.location, settings.revision, settings.rendering)
+    if settings.pretrain is None:
+        location = _located(name, settings)
+        _tokenizer_of(location, settings.revision, settings.rendering)
+        counted = count_parameters(location, settings.revision)
+        write_pointer(out, "hub", location, settings.revision, settings.rendering, n_parameters=counted)
         return tables.empty("base_training")
-    if settings.rendering == "chat_template":
-        raise ValueError(f"bases.{name}: rendering is chat_template, but a tokenizer made here has none; ask for plain")
-    tokenizer = make_tokenizer(settings.tokenizer, corpus, settings.vocabulary, max_length)
+    asked = settings.pretrain
+    tokenizer = make_tokenizer(asked.tokenizer, corpus, asked.vocabulary, max_length)
     examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
-    model = _new_model(settings, tokenizer, seed, max_length)
+    model = _new_model(asked, tokenizer, seed, max_length)
     log = causal.train_causal_lm(
-        model, examples, batch_size=settings.batch_size, steps=settings.steps, learning_rate=settings.learning_rate,
+        model, examples, batch_size=asked.batch_size, steps=asked.steps, learning_rate=asked.learning_rate,
         warmup_ratio=WARMUP_RATIO, seed=seed, label=f"pretrain {name}",
     )  # fmt: skip
     model.config.use_cache = True
     with quiet_loading():
         model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    write_pointer(out, "local", None, None)
+    write_pointer(out, "local", None, None, n_parameters=_n_parameters(model))
     return tables.check(log.assign(base=name), "base_training")
+
+
+def count_parameters(location: str, revision: str | None) -> int:
+    """Parameters of a hub model or of one in a folder, shared ones once: built without memory from its config."""
+    config = AutoConfig.from_pretrained(location, revision=revision, trust_remote_code=False)
+    with torch.device("meta"):
+        return _n_parameters(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
+
+
+def _n_parameters(model: PreTrainedModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
@@ -123,7 +135,9 @@ def load_sequence_classifier(path: Path, seed: int, dtype: torch.dtype = torch.f
     return model.eval()
 
 
-def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, max_length: int) -> PreTrainedModel:
+def _new_model(
+    settings: Pretraining, tokenizer: PreTrainedTokenizerBase, seed: int, max_length: int
+) -> PreTrainedModel:
     shared: dict[str, Any] = {
         "vocab_size": len(tokenizer), "hidden_size": settings.hidden_size,
         "intermediate_size": settings.intermediate_size, "num_hidden_layers": settings.layers,
@@ -142,10 +156,17 @@ def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, ma
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
-def _resolve(location: str, revision: str | None) -> None:
-    """Check a local folder, or fetch a hub model's files into the hub's own cache."""
-    if Path(location).is_dir():
-        return
+def _located(name: str, settings: Base) -> str:
+    """Check a folder, or fetch a hub model's files into the hub's own cache; what from_pretrained is asked for."""
+    location = str(settings.model)
+    if settings.is_folder:
+        folder = Path(location).expanduser()
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"bases.{name}.model: {folder} is no folder with a model's config.json")
+        return str(folder)
+    if Path(location).exists():
+        raise ValueError(f"bases.{name}.model: {location} is a folder here: write ./{location}, or move it away")
     from huggingface_hub import snapshot_download
 
-    snapshot_download(location, revision=revision, allow_patterns=list(_HUB_FILES))
+    snapshot_download(location, revision=settings.revision, allow_patterns=list(_HUB_FILES))
+    return location

@@ -70,7 +70,7 @@ def best_of_n(judged: Judgment, rewards: pd.DataFrame, samples: pd.DataFrame, st
 
 
 def _by_scores(params: Params, responses: pd.DataFrame, score: Scorer) -> Judgment:
-    met, scores = comparisons(responses), score(responses)
+    met, scores = comparisons(responses, params.roles.reference), score(responses)
     width = TIE_WIDTHS[params.judge.kind](scores)
     verdicts = scored_verdicts(met, scores, width)
     return Judgment(
@@ -86,7 +86,7 @@ def _by_scores(params: Params, responses: pd.DataFrame, score: Scorer) -> Judgme
 
 
 def _by_pairs(params: Params, paths: Paths, responses: pd.DataFrame) -> Judgment:
-    met = comparisons(responses, params.judge.prompts)
+    met = comparisons(responses, params.roles.reference, params.judge.prompts)
     verdicts, answers = pair_verdicts(met, params.judge.criteria, lambda questions: _ask(params, paths, met, questions))
     replies = pd.DataFrame(sorted(answers.replies.items()), columns=["request", "reply"])
     return Judgment(

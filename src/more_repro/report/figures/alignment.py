@@ -10,8 +10,8 @@ from more_repro.records import MODEL_KEY
 from more_repro.report import style
 from more_repro.report.row_selection import bases_of, need, of_regime
 from more_repro.report.tables.paper import THIS_RUN
+from more_repro.schemes import ALIGN, ALL, REFERENCE_POLICIES, SFT, Roles
 
-REFERENCES = ("untuned", "sft", "random_choice", "worst_choice", "oracle_choice")
 PLACEBO = "ece_temperature"
 # Terms of the regressions of net win that are held beside ECE, and what a reader is told that they are.
 TERMS = {
@@ -26,21 +26,21 @@ _BASE_FACES = ("full", "none", "left", "right", "top", "bottom")
 
 
 def fig7_rows(
-    win_rates: pd.DataFrame, metrics: pd.DataFrame, regime: str | None, opponent: str = "sft", source: str = "all"
+    win_rates: pd.DataFrame, metrics: pd.DataFrame, regime: str | None, opponent: str = SFT, source: str = ALL
 ) -> pd.DataFrame:
     """One row per policy aligned by a reward model: its win rate, and accuracy and ECE of the reward model on "align".
 
     net_win repeats the column net under the name that the regression gives it.
     """
     wins = of_regime(win_rates, regime)
-    wins = wins[(wins["opponent"] == opponent) & (wins["source"] == source) & ~wins["scheme"].isin(REFERENCES)]
-    judged = metrics[(metrics["source"] == "align") & metrics["ece"].notna()]
+    wins = wins[(wins["opponent"] == opponent) & (wins["source"] == source) & ~wins["scheme"].isin(REFERENCE_POLICIES)]
+    judged = metrics[(metrics["source"] == ALIGN) & metrics["ece"].notna()]
     columns = [*MODEL_KEY, "accuracy", "ece", "ece_null_low", "ece_null_high"]
     return wins.merge(judged[columns], on=list(MODEL_KEY), how="inner").assign(net_win=lambda rows: rows["net"])
 
 
 @style.styled
-def regression(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
+def regression(influence: pd.DataFrame, outcome: str = "net_win", *, roles: Roles) -> Figure:
     """Partial plot of this run: outcome against ECE, both without what accuracy and the group (base, regime) explain.
 
     influence: the table "influence", whose partial values they are.
@@ -52,7 +52,7 @@ def regression(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
     x, y = (rows[name].to_numpy(dtype=float) for name in ("partial_term", "partial_outcome"))
     figure, (axis,) = style.grid(1, 1, 3.6)
     for place, row in enumerate(rows.to_dict("records")):
-        mark(axis, float(x[place]), float(y[place]), row, bases_of(rows))
+        mark(axis, float(x[place]), float(y[place]), row, bases_of(rows), roles)
     if float(x @ x) > 1e-12:
         ends = np.array([x.min(), x.max()])
         axis.plot(ends, ends * float(x @ y) / float(x @ x), color=style.INK, linewidth=1.1, linestyle="--")
@@ -63,7 +63,7 @@ def regression(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
         ylabel=f"{plain(outcome)} of the policy (likewise)",
     )
     axis.set_title(f"n = {len(rows)} reward models; dashed: least squares, its interval is among the coefficients")
-    style.legend_below(figure, handles(rows), 6)
+    style.legend_below(figure, handles(rows, roles), 6)
     return figure
 
 
@@ -116,7 +116,7 @@ def _coefficient_panel(axis: Axes, part: pd.DataFrame, label: str) -> None:
 def _intervals(axis: Axes, rows: pd.DataFrame) -> None:
     """A point and its interval per row; one more than four times as wide as the usual one is cut, with an arrow."""
     reach = 2.0 * float((rows["high"] - rows["low"]).median())
-    middle, colour = float(rows["estimate"].median()), style.scheme_colour("more")
+    middle, colour = float(rows["estimate"].median()), style.ACCENT
     for place, row in enumerate(rows.to_dict("records")):
         finite = np.isfinite(row["low"]) and np.isfinite(row["high"])
         if finite:
@@ -139,7 +139,7 @@ def power(table: pd.DataFrame) -> Figure:
     rows = need(table, "no power simulation").sort_values("effect")
     figure, (axis,) = style.grid(1, 1, 2.7)
     axis.fill_between(rows["effect"], rows["low"], rows["high"], color=style.BAND, linewidth=0)
-    axis.plot(rows["effect"], rows["power"], "o-", color=style.scheme_colour("more"))
+    axis.plot(rows["effect"], rows["power"], "o-", color=style.ACCENT)
     for level, text in ((0.8, "0.8, the usual aim"), (0.05, "0.05, the test's size")):
         axis.axhline(level, color=style.INK, linewidth=0.8, linestyle=":")
         axis.text(float(rows["effect"].max()), level + 0.02, text, ha="right", fontsize=8, color=style.MUTED)
@@ -148,31 +148,31 @@ def power(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def mark(axis: Axes, x: float, y: float, row: dict, bases: list[str]) -> None:
+def mark(axis: Axes, x: float, y: float, row: dict, bases: list[str], roles: Roles) -> None:
     """A point: colour and marker of the scheme, filling of the base."""
     place = bases.index(row["base"]) if row["base"] in bases else 0
     axis.plot(
         [x],
         [y],
-        style.scheme_marker(row["scheme"]),
-        color=style.scheme_colour(row["scheme"]),
+        style.scheme_marker(row["scheme"], roles),
+        color=style.scheme_colour(row["scheme"], roles),
         markersize=6.5,
         fillstyle=_BASE_FACES[place % len(_BASE_FACES)],
         markerfacecoloralt=style.CARD,
     )
 
 
-def handles(rows: pd.DataFrame) -> list[Line2D]:
+def handles(rows: pd.DataFrame, roles: Roles) -> list[Line2D]:
     schemes = [
         Line2D(
             [],
             [],
             linestyle="",
-            color=style.scheme_colour(s),
-            marker=style.scheme_marker(s),
+            color=style.scheme_colour(s, roles),
+            marker=style.scheme_marker(s, roles),
             label=style.scheme_label(s),
         )
-        for s in style.scheme_order(rows["scheme"])
+        for s in style.scheme_order(rows["scheme"], roles)
     ]
     bases = [
         Line2D(

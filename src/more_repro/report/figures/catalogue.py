@@ -22,8 +22,8 @@ from more_repro.report.figures import reward as reward
 from more_repro.report.figures import scheme as scheme
 from more_repro.report.row_selection import of_regime
 from more_repro.report.run_tables import Study
+from more_repro.schemes import UNTUNED
 
-_EVERY = ("raw", "single", *margins.COMPARED)
 Draw = Callable[[Study, str], Figure]
 Rows = Callable[[Study, str], pd.DataFrame]
 
@@ -59,26 +59,33 @@ def _k(s: Study) -> int:
     return len(s.params.sources)
 
 
+def _reused(s: Study) -> tuple[str, ...]:
+    """Schemes of the figure on re-use: multitask, more, and weights by the size of a source."""
+    by_size = [name for name, one in s.params.schemes.items() if one.weighting == "proportional"]
+    return s.roles.reference, s.roles.method, *by_size
+
+
 DISAGREEMENT = (
     Entry("fig1_left", "Fig 1 left: accuracy of single-source reward models",
           "A panel for each base. A row is the source that a reward model was trained on, a column the source it is "
           "tested on; framed: its own. One half is chance; below it the model prefers what that source rejects. "
           "Small print: half-width of the interval over prompts. Seed {seed}; test pairs per source: {n_test}.",
           "Heat map of accuracy: trained on one source (rows) against tested on each source (columns)",
-          lambda s, r: reward.fig1_left(s["metrics"], r), lambda s, r: reward.accuracy_rows(s["metrics"], r)),
+          lambda s, r: reward.fig1_left(s["metrics"], r, roles=s.roles),
+          lambda s, r: reward.accuracy_rows(s["metrics"], r, roles=s.roles)),
     Entry("fig1_middle", "Fig 1 middle: margins of single-source reward models",
           "Reward of chosen minus reward of rejected, a panel for each test source; full colour: the model's own "
           "source. Compare spreads down a panel; the part right of the line is ordered correctly. Seed {seed}; test "
           "pairs per source: {n_test}.",
           "Ridge plots of the margin distribution of each single-source reward model on each source",
-          lambda s, r: margins.fig1_middle(s["margin_histogram"], r),
-          lambda s, r: margins.margin_rows(s["margin_histogram"], r, "", ("raw", "single"))),
+          lambda s, r: margins.fig1_middle(s["margin_histogram"], r, roles=s.roles),
+          lambda s, r: margins.margin_rows(s["margin_histogram"], r, "", margins.singles(s.roles), roles=s.roles)),
     Entry("fig1_right", "Fig 1 right: margins of correctly and wrongly ordered pairs",
           "The same margins as boxes. A wide box of wrongly ordered pairs: the model is sure of itself where it is "
           "wrong. Seed {seed}; test pairs per source: {n_test}.",
           "Box plots of margins, correctly and wrongly ordered pairs apart, per reward model and source",
-          lambda s, r: margins.fig1_right(s["margin_boxes"], r),
-          lambda s, r: margins.margin_rows(s["margin_boxes"], r, "", ("raw", "single"))),
+          lambda s, r: margins.fig1_right(s["margin_boxes"], r, roles=s.roles),
+          lambda s, r: margins.margin_rows(s["margin_boxes"], r, "", margins.singles(s.roles), roles=s.roles)),
     Entry("transfer", "Transfer of a linear model of word counts",
           "The same question before any language model: a linear Bradley-Terry model on words and length of one "
           "source, tested on each. Small print: the longer side of the interval, which holds the choice of test pairs "
@@ -142,13 +149,14 @@ SCHEME = (
           "for each scheme whose λ moves, thin single steps, thick the mean of 15; dotted: multitask's 1/K. Between "
           "l2-normalised gradients MORE gives no source more than 1/2. Seed {seed}.",
           "Diagram of a training step of MORE, and curves of lambda per source against the training step",
-          lambda s, r: scheme.fig2(s["training_log"], r), lambda s, r: scheme.fig2_rows(s["training_log"], r)),
+          lambda s, r: scheme.fig2(s["training_log"], r, roles=s.roles),
+          lambda s, r: scheme.fig2_rows(s["training_log"], r)),
     Entry("training_loss", "Loss of each source during training",
           "Thin: single steps, thick: the mean of 15; dotted: a model without preference. A source that falls far "
           "below the others is being learned by heart or is easier. Seed {seed}.",
           "Curves of the training loss of each source for multitask and MORE",
-          lambda s, r: scheme.training_loss(s["training_log"], r),
-          lambda s, r: scheme.fig2_rows(s["training_log"], r, None, ("multitask", "more"))),
+          lambda s, r: scheme.training_loss(s["training_log"], r, roles=s.roles),
+          lambda s, r: scheme.fig2_rows(s["training_log"], r, None, (s.roles.reference, s.roles.method))),
 )  # fmt: skip
 
 CALIBRATION = (
@@ -156,22 +164,22 @@ CALIBRATION = (
           "Means over {n_seeds} seeds, bars t intervals over seeds; test pairs per source: {n_test}. Dashed: the "
           "length rule, grey its interval over prompts.",
           "Accuracy of each scheme on each source and on their mean, a panel per base",
-          lambda s, r: calibration.fig3(s["seed_summary"], s["metrics"], r),
-          lambda s, r: calibration.summary_rows(s["seed_summary"], "accuracy", r)),
+          lambda s, r: calibration.fig3(s["seed_summary"], s["metrics"], r, roles=s.roles),
+          lambda s, r: calibration.summary_rows(s["seed_summary"], "accuracy", r, roles=s.roles)),
     Entry("fig4", "Fig 4: ECE of every scheme",
           "Means over {n_seeds} seeds, bars t intervals over seeds, cut at 0; test pairs per source: {n_test}. Grey: "
           "the ECE that a perfectly calibrated model of equal confidences shows at this number of pairs (the mean "
           "has none), for one model, while a point is a mean over seeds. A point inside cannot be told from "
           "calibrated.",
           "ECE of each scheme on each source and on their mean with null bands, a panel per base",
-          lambda s, r: calibration.fig4(s["seed_summary"], s["metrics"], r),
-          lambda s, r: calibration.summary_rows(s["seed_summary"], "ece", r)),
+          lambda s, r: calibration.fig4(s["seed_summary"], s["metrics"], r, roles=s.roles),
+          lambda s, r: calibration.summary_rows(s["seed_summary"], "ece", r, roles=s.roles)),
     Entry("reliability", "Reliability diagrams",
           "A panel for each base and scheme. Points below the diagonal: more confident than right. Full points and "
           "counts: seed {seed}, pale: the others. Raw heads are left out.",
           "Accuracy against confidence in bins for each scheme, with null band and counts",
-          lambda s, r: reliability.reliability(s["reliability"], r),
-          lambda s, r: reliability.reliability_rows(s["reliability"], r)),
+          lambda s, r: reliability.reliability(s["reliability"], r, roles=s.roles),
+          lambda s, r: reliability.reliability_rows(s["reliability"], r, roles=s.roles)),
     Entry("slopes", "Calibration slope and over-confidence",
           "One number for the direction of the error, test pairs of all sources pooled ({n_pooled}). Slope below 1, "
           "or a positive "
@@ -179,37 +187,37 @@ CALIBRATION = (
           "defined in a seed leaves it out, "
           "the data has how many are left.",
           "Calibration slope and over-confidence of each scheme and base with intervals",
-          lambda s, r: reliability.slopes(s["seed_summary"], r),
-          lambda s, r: reliability.slope_rows(s["seed_summary"], r)),
+          lambda s, r: reliability.slopes(s["seed_summary"], r, roles=s.roles),
+          lambda s, r: reliability.slope_rows(s["seed_summary"], r, roles=s.roles)),
     Entry("temperature", "ECE before and after one temperature",
           "Full: as trained; hollow: after the one temperature that fits the validation pairs. Bars: t intervals over "
           "{n_seeds} seeds, cut at 0; grey: null band of the margins so divided; test pairs pooled: {n_pooled}. What "
           "the arrow removes is scale, and "
           "best-of-n cannot see it.",
           "ECE of each scheme before and after temperature scaling with null band, a panel per base",
-          lambda s, r: control.temperature(s["seed_summary"], s["metrics"], r),
-          lambda s, r: control.temperature_rows(s["seed_summary"], s["metrics"], r)),
+          lambda s, r: control.temperature(s["seed_summary"], s["metrics"], r, roles=s.roles),
+          lambda s, r: control.temperature_rows(s["seed_summary"], s["metrics"], r, roles=s.roles)),
     Entry("length_bias", "Rewards and the length of responses",
           "Mean probability, by the model, that the longer response is preferred, less the share of pairs in which it "
           "was chosen; bars: interval of this paired difference, clustered by prompt. Above 0 a model leans on length "
           "more than the labels do, below less. Pairs of equal length are left out. Single models on their own source. "
           "Seed {seed}; test pairs per source: {n_test}; a table below has the correlations.",
           "How much more each scheme expects the longer response to win than the labels say, by source and base",
-          lambda s, r: control.length(s["length_bias"], r),
-          lambda s, r: control.length_rows(s["length_bias"], r)),
+          lambda s, r: control.length(s["length_bias"], r, roles=s.roles),
+          lambda s, r: control.length_rows(s["length_bias"], r, roles=s.roles)),
     Entry("reuse", "ECE against the re-use of small sources",
           "Each regime is a point: how often training used every pair of the source, and the ECE on its test pairs. "
           "Bars: t intervals over {n_seeds} seeds; grey: null band; test pairs per source: {n_test}. Regimes may "
           "differ in learning rate too.",
           "ECE on re-used sources against passes over their pairs, by scheme",
-          lambda s, r: control.reuse(s["seed_summary"], s["mixture_summary"], metrics=s["metrics"]),
+          lambda s, r: control.reuse(s["seed_summary"], s["mixture_summary"], _reused(s), s["metrics"], roles=s.roles),
           lambda s, r: control.reuse_rows(s["seed_summary"], s["mixture_summary"]), False),
     Entry("fig5", "Fig 5: margins on the alignment sources",
           "The wider the curve, the larger the rewards that the scheme learned. Seed {seed}; test pairs per source: "
           "{n_test}.",
           "Histograms of margins of single, multitask and more on the alignment sources",
-          lambda s, r: margins.fig5(s["margin_histogram"], r, _align(s)),
-          lambda s, r: margins.fig5_rows(s["margin_histogram"], r, _align(s))),
+          lambda s, r: margins.fig5(s["margin_histogram"], r, _align(s), roles=s.roles),
+          lambda s, r: margins.fig5_rows(s["margin_histogram"], r, _align(s), roles=s.roles)),
     Entry("fig6", "Fig 6: ECE against the number of mixed sources",
           "Reward models of the first K sources, means over {n_seeds} seeds with t intervals, cut at 0. Dashed: the "
           "single model of that source; grey: null band; test pairs per source: {n_test}. With K = 2 and "
@@ -217,18 +225,20 @@ CALIBRATION = (
           "each, so MORE equals multitask there. K and the re-use of small sources can grow together: see how often "
           "each pair is used.",
           "ECE against K for multitask and more on each alignment source, with intervals over seeds",
-          lambda s, r: calibration.fig6(s["seed_summary"], r, _k(s), s["metrics"]),
-          lambda s, r: calibration.fig6_rows(s["seed_summary"], r, _k(s))),
+          lambda s, r: calibration.fig6(s["seed_summary"], r, _k(s), s["metrics"], roles=s.roles),
+          lambda s, r: calibration.fig6_rows(s["seed_summary"], r, _k(s), roles=s.roles)),
     Entry("fig8", "Fig 8: boxes of margins, every base",
           "As Fig 1 right, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}.",
           "Box plots of margins of every reward model, base and source, correct and wrong pairs apart",
-          lambda s, r: margins.fig8(s["margin_boxes"], r),
-          lambda s, r: margins.margin_rows(s["margin_boxes"], r, None, _EVERY), False),
+          lambda s, r: margins.fig8(s["margin_boxes"], r, roles=s.roles),
+          lambda s, r: margins.margin_rows(s["margin_boxes"], r, None, margins.compared(s.roles), roles=s.roles),
+          False),
     Entry("fig9", "Fig 9: distributions of margins, every base",
           "As Fig 1 middle, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}.",
           "Ridge plots of the margin distribution of every reward model, base and source",
-          lambda s, r: margins.fig9(s["margin_histogram"], r),
-          lambda s, r: margins.margin_rows(s["margin_histogram"], r, None, _EVERY), False),
+          lambda s, r: margins.fig9(s["margin_histogram"], r, roles=s.roles),
+          lambda s, r: margins.margin_rows(s["margin_histogram"], r, None, margins.compared(s.roles), roles=s.roles),
+          False),
 )  # fmt: skip
 
 ALIGNMENT = (
@@ -238,7 +248,7 @@ ALIGNMENT = (
           "that are references, not schemes. Look for a slope among points of one base. The paper draws its Fig 7 and "
           "prints no number of it; what it prints of its duels is the next figure.",
           "Scatter of win rate and net win against the ECE of the reward model",
-          lambda s, r: policy.fig7(s["win_rates"], s.every("metrics"), r),
+          lambda s, r: policy.fig7(s["win_rates"], s.every("metrics"), r, roles=s.roles),
           lambda s, r: alignment.fig7_rows(s["win_rates"], s.every("metrics"), r)),
     Entry("duels", "Duels with multitask, ours and printed",
           "Policies of one scheme against those of multitask of the same base, all seeds of a scheme together: wins "
@@ -246,8 +256,8 @@ ALIGNMENT = (
           "model is. Hollow: Table 1 of the paper, whose number of prompts is not printed, so without interval; its "
           "ECE is the mean of two sources, ours that of both pooled. Upper left: better calibrated and preferred.",
           "Net win of each scheme against multitask by difference in ECE, with the printed duels of MORE",
-          lambda s, r: ranked.duels(s["scheme_duels"], s.every("seed_summary"), _printed(), r),
-          lambda s, r: ranked.duel_rows(s["scheme_duels"], s.every("seed_summary"), _printed(), r)),
+          lambda s, r: ranked.duels(s["scheme_duels"], s.every("seed_summary"), _printed(), r, roles=s.roles),
+          lambda s, r: ranked.duel_rows(s["scheme_duels"], s.every("seed_summary"), _printed(), r, roles=s.roles)),
     Entry("over_optimisation", "Over-optimisation: best-of-n against n",
           "What the best of n samples by each scheme's reward is worth to the judge, n = 1 to {most_n}, on {n_best_of} "
           "test prompts: exact expectation over all choices of n, means over seeds, bands over prompts and seeds (over "
@@ -255,25 +265,27 @@ ALIGNMENT = (
           "choosing by that reward does harm. A ring marks a peak before the largest n; a ring within a flat line "
           "means little.",
           "Judge's score and net win against the KL bound of best-of-n for every scheme, with oracle, random and worst",
-          lambda s, r: over.over_optimisation(s["best_of_n_schemes"], r, s.params.align.schemes[0]),
+          lambda s, r: over.over_optimisation(s["best_of_n_schemes"], r, s.params.align.schemes[0], roles=s.roles),
           lambda s, r: over.over_optimisation_rows(s["best_of_n_schemes"], r)),
     Entry("ranking", "Ranking of all policies",
           "Bradley-Terry strength from all comparisons that were judged, a tie half a win each; a point per seed, its "
           "interval over prompts, the whole span of its seeds' rank intervals at the right. Where spans overlap, these "
           "prompts do not tell the policies apart; another seed may differ by more than an interval shows.",
           "Forest plot of the strength of every policy with intervals and ranks",
-          lambda s, r: ranked.ranking(s["ranking"], r), lambda s, r: ranked.ranking_rows(s["ranking"], r)),
+          lambda s, r: ranked.ranking(s["ranking"], r, roles=s.roles),
+          lambda s, r: ranked.ranking_rows(s["ranking"], r)),
     Entry("perplexity", "Perplexity of aligned policies",
           "On the chosen responses of the test pairs, a point per seed, interval over texts. Lower: closer to those "
           "texts.",
           "Perplexity of each policy on each alignment source with intervals",
-          lambda s, r: policy.perplexity(s["perplexity"], r), lambda s, r: of_regime(s["perplexity"], r)),
+          lambda s, r: policy.perplexity(s["perplexity"], r, roles=s.roles),
+          lambda s, r: of_regime(s["perplexity"], r)),
     Entry("regression", "Alignment against calibration, at equal accuracy",
           "Partial plot of the regression: net win over the untuned policy and ECE, both without what accuracy, base "
           "and regime explain. A falling line: at equal accuracy a lower ECE goes with more wins. All regimes.",
           "Partial regression plot of net win on ECE",
-          lambda s, r: alignment.regression(s["influence"]),
-          lambda s, r: alignment.fig7_rows(s["win_rates"], s["metrics"], None, "untuned"), False),
+          lambda s, r: alignment.regression(s["influence"], roles=s.roles),
+          lambda s, r: alignment.fig7_rows(s["win_rates"], s["metrics"], None, UNTUNED), False),
     Entry("coefficients", "The coefficient of ECE by every method",
           "How much the answer depends on the method: a row each, with its interval and p. For net win left of 0, "
           "for perplexity right of 0: a lower ECE goes with the better policy. Below: ECE in two parts, on two halves "
@@ -287,7 +299,7 @@ ALIGNMENT = (
           "Left: the coefficient of ECE on net win, accuracy held, without each reward model in turn; line and grey: "
           "with all of them. Right: one point a model. A verdict that one model turns is none.",
           "Leave-one-out coefficients of ECE, and Cook's distance against leverage",
-          lambda s, r: regressed.leave_one_out(s["influence"]),
+          lambda s, r: regressed.leave_one_out(s["influence"], roles=s.roles),
           lambda s, r: regressed.leave_one_out_rows(s["influence"]), False),
     Entry("published_noise", "The paper's ECE differences against noise",
           "Computed from the printed accuracies, ECEs and test-set sizes alone; no seed was varied in print. A point "

@@ -19,13 +19,18 @@ from more_repro.report.row_selection import (
     one_base,
     whole,
 )
+from more_repro.schemes import RAW, Roles
 
-COMPARED = ("multitask", "more")
 _ORDERINGS = {"correct": (style.SOURCE_COLOURS[0], 0.2), "wrong": (style.SOURCE_COLOURS[1], -0.2)}  # colour, shift
 
 
 def margin_rows(
-    table: pd.DataFrame, regime: str | None, base: str | None = None, schemes: Sequence[str] | None = None
+    table: pd.DataFrame,
+    regime: str | None,
+    base: str | None = None,
+    schemes: Sequence[str] | None = None,
+    *,
+    roles: Roles,
 ) -> pd.DataFrame:
     """Rows of a margin table (histogram or boxes): the lowest seed of each model, data sets only.
 
@@ -34,73 +39,90 @@ def margin_rows(
     rows = data_sets(of_regime(whole(table), regime))
     if schemes is not None:
         rows = rows[rows["scheme"].isin(list(schemes))]
-    return labelled(first_seed(rows if base is None else one_base(rows, base or None)))
+    return labelled(first_seed(rows if base is None else one_base(rows, base or None)), roles)
+
+
+def singles(roles: Roles) -> tuple[str, ...]:
+    """Schemes of Fig 1: the untrained head, and one model for each source."""
+    return RAW, roles.single
+
+
+def compared(roles: Roles) -> tuple[str, ...]:
+    """Schemes of Figs 8 and 9: with them, multitask and more."""
+    return *singles(roles), roles.reference, roles.method
 
 
 @style.styled
-def fig1_middle(margin_histogram: pd.DataFrame, regime: str | None = None, base: str = "") -> Figure:
+def fig1_middle(margin_histogram: pd.DataFrame, regime: str | None = None, base: str = "", *, roles: Roles) -> Figure:
     """Distribution of margins of each single-source reward model, one base, one panel for each source."""
-    return _ridges(margin_rows(margin_histogram, regime, base, ("raw", "single")))
+    return _ridges(margin_rows(margin_histogram, regime, base, singles(roles), roles=roles), roles)
 
 
 @style.styled
-def fig9(margin_histogram: pd.DataFrame, regime: str | None = None) -> Figure:
+def fig9(margin_histogram: pd.DataFrame, regime: str | None = None, *, roles: Roles) -> Figure:
     """As Fig 1 middle, for every base, with multitask and more."""
-    return _ridges(margin_rows(margin_histogram, regime, None, ("raw", "single", *COMPARED)))
+    return _ridges(margin_rows(margin_histogram, regime, None, compared(roles), roles=roles), roles)
 
 
 @style.styled
-def fig1_right(margin_boxes: pd.DataFrame, regime: str | None = None, base: str = "") -> Figure:
+def fig1_right(margin_boxes: pd.DataFrame, regime: str | None = None, base: str = "", *, roles: Roles) -> Figure:
     """Boxes of margins of each single-source reward model: correctly and wrongly ordered pairs apart."""
-    return _boxes(margin_rows(margin_boxes, regime, base, ("raw", "single")))
+    return _boxes(margin_rows(margin_boxes, regime, base, singles(roles), roles=roles))
 
 
 @style.styled
-def fig8(margin_boxes: pd.DataFrame, regime: str | None = None) -> Figure:
+def fig8(margin_boxes: pd.DataFrame, regime: str | None = None, *, roles: Roles) -> Figure:
     """As Fig 1 right, for every base, with multitask and more."""
-    return _boxes(margin_rows(margin_boxes, regime, None, ("raw", "single", *COMPARED)))
+    return _boxes(margin_rows(margin_boxes, regime, None, compared(roles), roles=roles))
 
 
 def fig5_rows(
-    margin_histogram: pd.DataFrame, regime: str | None, align_sources: Sequence[str] | None = None
+    margin_histogram: pd.DataFrame, regime: str | None, align_sources: Sequence[str] | None = None, *, roles: Roles
 ) -> pd.DataFrame:
     """Rows of Fig 5: multitask, more, and the single model of the same source."""
-    rows = of_align(margin_rows(margin_histogram, regime, None, ("single", *COMPARED)), align_sources)
-    return rows[(rows["scheme"] != "single") | (rows["trained_on"] == rows["source"])]
+    schemes = (roles.single, roles.reference, roles.method)
+    rows = of_align(margin_rows(margin_histogram, regime, None, schemes, roles=roles), align_sources)
+    return rows[(rows["scheme"] != roles.single) | (rows["trained_on"] == rows["source"])]
 
 
 @style.styled
 def fig5(
-    margin_histogram: pd.DataFrame, regime: str | None = None, align_sources: Sequence[str] | None = None
+    margin_histogram: pd.DataFrame,
+    regime: str | None = None,
+    align_sources: Sequence[str] | None = None,
+    *,
+    roles: Roles,
 ) -> Figure:
     """Margins of single, multitask and more on the sources that policies are aligned on."""
-    rows = need(fig5_rows(margin_histogram, regime, align_sources), "no margins of single, multitask or more")
+    rows = need(
+        fig5_rows(margin_histogram, regime, align_sources, roles=roles), "no margins of single, multitask or more"
+    )
     panels = [(b, s) for b in bases_of(rows) for s in dict.fromkeys(rows["source"])]
     figure, axes = style.grid(len(panels), 2, 2.3, sharex=True)
     for place, (axis, (base, source)) in enumerate(zip(axes, panels, strict=True)):
         part = rows[(rows["base"] == base) & (rows["source"] == source)]
-        for scheme in style.scheme_order(part["scheme"]):
+        for scheme in style.scheme_order(part["scheme"], roles):
             curve = part[part["scheme"] == scheme].sort_values("bin_low")
             edges = [*curve["bin_low"], curve["bin_high"].iloc[-1]]
             axis.stairs(
                 curve["density"],
                 edges,
-                color=style.scheme_colour(scheme),
+                color=style.scheme_colour(scheme, roles),
                 linewidth=1.8,
                 label=style.scheme_label(scheme),
             )
-            axis.stairs(curve["density"], edges, color=style.scheme_colour(scheme), fill=True, alpha=0.1)
+            axis.stairs(curve["density"], edges, color=style.scheme_colour(scheme, roles), fill=True, alpha=0.1)
         axis.axvline(0, color=style.INK, linewidth=0.9)
         _limit(axis, rows)
         axis.set_title(f"{style.short(base)} · {style.short(source)}")
         axis.set(ylabel="density", ylim=(0, None))
         if place >= len(panels) - 2:
             axis.set(xlabel="margin (right of 0: ordered correctly)")
-    style.legend_below(figure, _handles(rows["scheme"]))
+    style.legend_below(figure, _handles(rows["scheme"], roles))
     return figure
 
 
-def _ridges(rows: pd.DataFrame) -> Figure:
+def _ridges(rows: pd.DataFrame, roles: Roles) -> Figure:
     need(rows, "no margins of single-source reward models")
     models = list(dict.fromkeys(rows["model"]))
     panels = list(dict.fromkeys(zip(rows["base"], rows["source"], strict=True)))
@@ -111,7 +133,7 @@ def _ridges(rows: pd.DataFrame) -> Figure:
             curve = part[part["model"] == model].sort_values("bin_low")
             if curve.empty:
                 continue
-            colour = style.scheme_colour(curve["scheme"].iloc[0])
+            colour = style.scheme_colour(curve["scheme"].iloc[0], roles)
             own = curve["trained_on"].iloc[0] == source
             top = max(float(curve["density"].max()), 1e-9)
             centre = (curve["bin_low"] + curve["bin_high"]) / 2
@@ -120,7 +142,7 @@ def _ridges(rows: pd.DataFrame) -> Figure:
                 level,
                 level + 0.86 * curve["density"] / top,
                 color=colour,
-                alpha=0.75 if own or curve["scheme"].iloc[0] != "single" else 0.35,
+                alpha=0.75 if own or curve["scheme"].iloc[0] != roles.single else 0.35,
                 linewidth=0,
             )
             axis.plot(centre, level + 0.86 * curve["density"] / top, color=colour, linewidth=1.0)
@@ -168,5 +190,8 @@ def _limit(axis: Axes, rows: pd.DataFrame) -> None:
         axis.set_xlim(float(filled["bin_low"].min()), float(filled["bin_high"].max()))
 
 
-def _handles(schemes: pd.Series) -> list[Patch]:
-    return [Patch(color=style.scheme_colour(s), label=style.scheme_label(s)) for s in style.scheme_order(schemes)]
+def _handles(schemes: pd.Series, roles: Roles) -> list[Patch]:
+    return [
+        Patch(color=style.scheme_colour(s, roles), label=style.scheme_label(s))
+        for s in style.scheme_order(schemes, roles)
+    ]

@@ -6,8 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from more_repro.report import style
-from more_repro.report.figures.alignment import REFERENCES, fig7_rows, handles, mark
+from more_repro.report.figures.alignment import fig7_rows, handles, mark
 from more_repro.report.row_selection import bases_of, need, of_regime
+from more_repro.schemes import ALL, NONE, REFERENCE_POLICIES, SFT, UNTUNED, Roles
 
 
 @style.styled
@@ -15,8 +16,10 @@ def fig7(
     win_rates: pd.DataFrame,
     metrics: pd.DataFrame,
     regime: str | None = None,
-    opponent: str = "sft",
-    source: str = "all",
+    opponent: str = SFT,
+    source: str = ALL,
+    *,
+    roles: Roles,
 ) -> Figure:
     """Win rate of each aligned policy against an opponent, against the ECE of its reward model; net win beside it.
 
@@ -33,24 +36,24 @@ def fig7(
                     row["ece"],
                     row["net_low"],
                     row["net_high"],
-                    color=style.scheme_colour(row["scheme"]),
+                    color=style.scheme_colour(row["scheme"], roles),
                     alpha=0.35,
                     linewidth=1.2,
                 )
-            mark(axis, row["ece"], row[column], row, bases_of(rows))
+            mark(axis, row["ece"], row[column], row, bases_of(rows), roles)
         axis.set(xlabel="ECE of the reward model on the alignment sources", xlim=(0, None))
         axis.locator_params(axis="x", nbins=6)
     axes[0].set(ylabel=f"win rate against {opponent}")
     axes[1].set(ylabel=f"win − lose against {opponent}")
     axes[1].axhline(0, color=style.INK, linewidth=0.9, linestyle="--")
     _mark_references(axes[1], reference_rows(win_rates, opponent, source))
-    style.legend_below(figure, handles(rows), 4)
+    style.legend_below(figure, handles(rows, roles), 4)
     return figure
 
 
 def reference_rows(win_rates: pd.DataFrame, opponent: str, source: str) -> pd.DataFrame:
     """Win rates of policies that are no scheme: untuned, random and worst choice, and, with an oracle, its own."""
-    rows = win_rates[win_rates["scheme"].isin(REFERENCES) & (win_rates["opponent"] == opponent)]
+    rows = win_rates[win_rates["scheme"].isin(REFERENCE_POLICIES) & (win_rates["opponent"] == opponent)]
     return rows[(rows["source"] == source) & rows["net"].notna()].drop_duplicates("scheme")
 
 
@@ -69,11 +72,11 @@ def _mark_references(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 @style.styled
-def perplexity(table: pd.DataFrame, regime: str | None = None) -> Figure:
+def perplexity(table: pd.DataFrame, regime: str | None = None, *, roles: Roles) -> Figure:
     """Perplexity of each policy on the chosen responses of each alignment source; one point per seed."""
     rows = need(of_regime(table, regime), "no perplexity of any policy")
     keys = list(dict.fromkeys(zip(rows["base"], rows["scheme"], strict=True)))
-    keys.sort(key=lambda key: (key[0] != "none", [*bases_of(rows), "none"].index(key[0])))
+    keys.sort(key=lambda key: (key[0] != NONE, [*bases_of(rows), NONE].index(key[0])))
     sources = list(dict.fromkeys(rows["source"]))
     figure, axes = style.grid(len(sources), 2, 0.25 * len(keys) + 0.75, sharey=True)
     for axis, source in zip(axes, sources, strict=True):
@@ -81,13 +84,13 @@ def perplexity(table: pd.DataFrame, regime: str | None = None) -> Figure:
         for level, (base, scheme) in enumerate(keys):
             group = part[(part["base"] == base) & (part["scheme"] == scheme)].to_dict("records")
             for number, row in enumerate(group):
-                y, colour = -level - 0.2 * (number - (len(group) - 1) / 2), style.scheme_colour(scheme)
+                y, colour = -level - 0.2 * (number - (len(group) - 1) / 2), style.scheme_colour(scheme, roles)
                 axis.hlines(y, row["perplexity_low"], row["perplexity_high"], color=colour, alpha=0.6, linewidth=1.2)
-                axis.plot([row["perplexity"]], [y], style.scheme_marker(scheme), color=colour, markersize=4)
-        for value in part.loc[part["scheme"] == "untuned", "perplexity"]:
-            axis.axvline(value, color=style.scheme_colour("untuned"), linewidth=1.0, linestyle="--")
+                axis.plot([row["perplexity"]], [y], style.scheme_marker(scheme, roles), color=colour, markersize=4)
+        for value in part.loc[part["scheme"] == UNTUNED, "perplexity"]:
+            axis.axvline(value, color=style.scheme_colour(UNTUNED, roles), linewidth=1.0, linestyle="--")
         names = [style.short(style.scheme_name(s), 16) for _, s in keys]
-        labels = [n if b == "none" else f"{style.short(b, 14)} · {n}" for n, (b, _) in zip(names, keys, strict=True)]
+        labels = [n if b == NONE else f"{style.short(b, 14)} · {n}" for n, (b, _) in zip(names, keys, strict=True)]
         axis.set_yticks([-n for n in range(len(keys))], labels)
         axis.locator_params(axis="x", nbins=5)
         axis.set(title=style.short(source), xlabel="perplexity (dashed: untuned policy)", ylim=(0.6 - len(keys), 0.6))

@@ -8,6 +8,7 @@ from matplotlib.patches import Patch
 from more_repro.report import style
 from more_repro.report.figures.alignment import plain
 from more_repro.report.row_selection import need
+from more_repro.schemes import PAPER, Roles
 
 THIS_RUN = "this run"
 
@@ -19,7 +20,7 @@ def leave_one_out_rows(influence: pd.DataFrame, outcome: str = "net_win") -> pd.
 
 
 @style.styled
-def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
+def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win", *, roles: Roles) -> Figure:
     """The coefficient of ECE without each reward model in turn; right: Cook's distance against leverage."""
     rows = need(leave_one_out_rows(influence, outcome), "no regression of this run")
     figure, (left, right) = style.grid(2, 2, 3.2)
@@ -29,7 +30,7 @@ def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
     left.axhline(first["estimate"], color=style.INK, linewidth=1.1)
     left.axhline(0, color=style.INK, linewidth=0.9, linestyle="--")
     for place, row in enumerate(rows.to_dict("records")):
-        marker, colour = style.scheme_marker(row["scheme"]), style.scheme_colour(row["scheme"])
+        marker, colour = style.scheme_marker(row["scheme"], roles), style.scheme_colour(row["scheme"], roles)
         left.plot([place], [row["estimate_without"]], marker, color=colour)
         right.plot([row["leverage"]], [row["cooks_distance"]], marker, color=colour)
     left.set(xlabel="reward model left out, in order", ylabel="coefficient of ECE", xticks=[])
@@ -41,11 +42,11 @@ def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
             [],
             [],
             linestyle="",
-            color=style.scheme_colour(s),
-            marker=style.scheme_marker(s),
+            color=style.scheme_colour(s, roles),
+            marker=style.scheme_marker(s, roles),
             label=style.scheme_name(s),
         )
-        for s in style.scheme_order(rows["scheme"])
+        for s in style.scheme_order(rows["scheme"], roles)
     ]
     band = Patch(color=style.BAND, alpha=0.45, label="every model: estimate and interval")
     style.legend_below(figure, [*handles, band], 6)
@@ -54,7 +55,9 @@ def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
 
 def published_rows(published_noise: pd.DataFrame) -> pd.DataFrame:
     """Printed ECE differences of MORE from multitask: Table 1 (two sources) and Table 2 (five)."""
-    rows = published_noise[published_noise["scheme"].eq("more") & published_noise["table"].isin(("table1", "table2"))]
+    rows = published_noise[
+        published_noise["scheme"].eq(PAPER.method) & published_noise["table"].isin(("table1", "table2"))
+    ]
     return rows[rows["difference"].notna()]
 
 
@@ -66,7 +69,12 @@ def published(published_noise: pd.DataFrame) -> Figure:
     labels = []
     for place, row in enumerate(rows.to_dict("records")):
         axis.barh(-place, row["noise_high"] - row["noise_low"], left=row["noise_low"], height=0.6, color=style.BAND)
-        axis.plot([row["difference"]], [-place], style.scheme_marker("more"), color=style.scheme_colour("more"))
+        axis.plot(
+            [row["difference"]],
+            [-place],
+            style.scheme_marker(PAPER.method, PAPER),
+            color=style.scheme_colour(PAPER.method, PAPER),
+        )
         name = row["base"].replace("_", ".")
         labels.append(f"{row['table'].replace('table', 'Table ')} · {style.short(name)} · n = {row['n']:,}")
         text = f"p = {row['p_difference']:.3f} (.8 correlated: {row['p_correlated']:.3f})"

@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from more_repro.records import MODEL_KEY
 from more_repro.report import style
 from more_repro.report.row_selection import first_seed, need, of_regime, one_base, whole
+from more_repro.schemes import MIXTURE, Roles
 
 _SMOOTH = 15  # steps; the thin line behind is single steps
 _STILL = 1e-6  # of lambda: rounding
@@ -48,7 +49,7 @@ def fig2_rows(
     Columns lambda and loss, and their running means over 15 steps; a run longer than 300 steps keeps every n-th.
     """
     rows = of_regime(whole(training_log), regime)
-    rows = rows[rows["trained_on"] == "mixture"]
+    rows = rows[rows["trained_on"] == MIXTURE]
     rows = rows[rows["scheme"].isin(moving_schemes(rows) if schemes is None else list(schemes))]
     rows = first_seed(one_base(rows, base)).sort_values(["scheme", "source", "step"], kind="stable")
     curves = rows.groupby(["scheme", "source"], sort=False)
@@ -74,10 +75,12 @@ def fig2(
     regime: str | None = None,
     base: str | None = None,
     schemes: Sequence[str] | None = None,
+    *,
+    roles: Roles,
 ) -> Figure:
     """One training step of MORE as a diagram; below, lambda of the real runs, a panel for each scheme."""
     rows = fig2_rows(training_log, regime, base, schemes)
-    present = style.scheme_order(rows["scheme"])
+    present = style.scheme_order(rows["scheme"], roles)
     lines = -(-len(present) // _COLUMNS)
     heights = [1.9, 0.4 + 2.6 * lines] if present else [2.1]
     figure = Figure(figsize=(style.WIDTH, sum(heights)), layout="constrained")
@@ -113,11 +116,13 @@ def training_loss(
     training_log: pd.DataFrame,
     regime: str | None = None,
     base: str | None = None,
-    schemes: Sequence[str] = ("multitask", "more"),
+    *,
+    roles: Roles,
 ) -> Figure:
-    """Loss of each source during training, lowest seed; thin: single steps, thick: mean of 15 steps."""
-    rows = need(fig2_rows(training_log, regime, base, schemes), "no training log of multitask or more")
-    present = style.scheme_order(rows["scheme"])
+    """Loss of multitask and more on each source during training, lowest seed; thin: single steps, thick: mean of 15."""
+    schemes = (roles.reference, roles.method)
+    rows = need(fig2_rows(training_log, regime, base, schemes), f"no training log of {' or '.join(schemes)}")
+    present = style.scheme_order(rows["scheme"], roles)
     names = list(dict.fromkeys(rows["source"]))
     figure, axes = style.grid(len(present), 2, 2.6, sharey=True)
     for axis, scheme in zip(axes, present, strict=True):
@@ -145,7 +150,7 @@ def _diagram(axis: Axes) -> None:
                 boxstyle="round,pad=0,rounding_size=0.02",
                 mutation_aspect=2.5,
                 facecolor="#dcebf5" if ours else "#f1f3f6",
-                edgecolor=style.scheme_colour("more") if ours else "#9aa1ab",
+                edgecolor=style.ACCENT if ours else "#9aa1ab",
             )
         )
         axis.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=8.2, linespacing=1.35)

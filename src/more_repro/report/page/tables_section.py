@@ -13,6 +13,7 @@ from more_repro.report.tables import alignment, calibration
 from more_repro.report.tables import data as data_tables
 from more_repro.report.tables.null_columns import FAR, MARK, folded
 from more_repro.report.tables.paper import THIS_RUN
+from more_repro.schemes import ALIGN, ALL, NONE, Roles
 
 _WIDE = 7  # more columns than this are set in smaller type
 _DIGITS = {"ece": 4, "mean_passes": 1, "positive_count": 1, "negative_count": 1, "p": 4, "p_holm": 4}
@@ -26,21 +27,24 @@ def tables_section(study: Study, paper_tables: Mapping[str, pd.DataFrame]) -> st
         number_, _, regime = name.partition("-")
         heading = f"Table {number_.removeprefix('table')}" + (f", regime {regime}" if regime else "")
         describe = _CAPTIONS.get(number_, _outliers)
-        text = _one(name, heading, describe(study, table, regime or study.regime), table)
+        text = _one(name, heading, describe(study, table, regime or study.regime), table, study.roles)
         (others if regime else main).append(text)
     parts = ["\n".join(main)]
     if others:
         parts.append(html.details("The same tables for the other regimes", "\n".join(others)))
-    parts += [html.details(title, _one(name, title, text, rows)) for name, title, text, rows in further_tables(study)]
+    parts += [
+        html.details(title, _one(name, title, text, rows, study.roles))
+        for name, title, text, rows in further_tables(study)
+    ]
     return "\n".join(parts)
 
 
 def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
     """(name, title, caption, rows) of the tables beyond the paper's."""
     against = study["comparisons"]
-    against = against[against["against"] == "multitask"]
+    against = against[against["against"] == study.roles.reference]
     shown = ("accuracy", "log_loss", "log_slope", "ece")
-    against = against[against["source"].isin(("all", "align")) & against["metric"].isin(shown)]
+    against = against[against["source"].isin((ALL, ALIGN)) & against["metric"].isin(shown)]
     return [
         ("comparisons", "Every scheme against multitask",
          "Difference from multitask of the same base, regime and seed on the same pairs, interval over seeds; Holm's p "
@@ -54,12 +58,12 @@ def further_tables(study: Study) -> list[tuple[str, str, str, pd.DataFrame]]:
     ]  # fmt: skip
 
 
-def _one(name: str, heading: str, caption: str, table: pd.DataFrame) -> str:
+def _one(name: str, heading: str, caption: str, table: pd.DataFrame, roles: Roles) -> str:
     rows, group = _shown(name, table)
     digits = _DIGITS | {column: 2 for column in rows.columns if column.startswith("perplexity")}
     shown = texts(rows, digits)
     if "ece_difference" in rows.columns:
-        shown = folded(shown, rows)
+        shown = folded(shown, rows, roles)
     css = data_tables.css(name) or ("dense" if len(shown.columns) > _WIDE else "")
     return (
         f'<h3 id="table-{escape(name, quote=True)}">{escape(heading)}</h3>\n'
@@ -95,13 +99,13 @@ def _group(data: str, base: str) -> str:
     """Data and base in one heading; the published names of bases have their points back."""
     if data != THIS_RUN:
         return data.replace("_", ".")
-    return "this run, no base of its own" if base == "none" else f"this run, base {base}"
+    return "this run, no base of its own" if base == NONE else f"this run, base {base}"
 
 
 def _sizes(table: pd.DataFrame) -> str:
     """Seeds and pairs that the rows of this run's trained reward models rest on."""
     parts = []
-    ours = table[table["base"].ne("none") & table["data"].eq(THIS_RUN)] if "base" in table.columns else table
+    ours = table[table["base"].ne(NONE) & table["data"].eq(THIS_RUN)] if "base" in table.columns else table
     for column, word in (("n_seeds", "seeds"), ("n_pairs", "test pairs"), ("n_prompts", "judged prompts")):
         values = ours[column].dropna() if column in ours.columns else pd.Series(dtype="float64")
         if len(values):

@@ -25,7 +25,7 @@ from more_repro.engine.batching.token_pairs import encode_sequences
 from more_repro.engine.model import score
 from more_repro.lm import bases, generation
 from more_repro.lm.encoding import encode_prompts
-from more_repro.params import Base
+from more_repro.params import Base, Pretraining
 from more_repro.records import Message
 from more_repro.rendering import render_prompt, render_text
 from synthetic_sources import write_sources
@@ -34,9 +34,9 @@ N, MAX_NEW_TOKENS, MAX_LENGTH = 4, 128, 512
 ROOM = MAX_LENGTH - MAX_NEW_TOKENS
 BATCHES = (1, 8, 32)  # of the pipeline; the fastest counts
 BATCH_SIZE = 64  # responses that ours decodes together: the least of `alignment.sampling` on a CPU
-BASE = Base(
-    location=None, revision=None, architecture="gpt_neox", rendering="plain", tokenizer="bpe", vocabulary=4000,
-    hidden_size=64, intermediate_size=256, layers=3, heads=4, steps=60, batch_size=16, learning_rate=3e-3,
+PRETRAINING = Pretraining(
+    tokenizer="bpe", vocabulary=4000, hidden_size=64, intermediate_size=256, layers=3, heads=4, steps=60, batch_size=16,
+    learning_rate=3e-3,
 )  # fmt: skip
 
 Row = tuple[tuple[Message, ...], str, str]
@@ -62,7 +62,14 @@ def main() -> None:
     chosen = [rows[int(place)] for place in rng.permutation(len(rows))[: arguments.prompts]]
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        bases.make_base("bench", BASE, [render_text(p, a) for p, a, _ in rows], base, arguments.seed, MAX_LENGTH)
+        bases.make_base(
+            "bench",
+            Base(pretrain=PRETRAINING),
+            [render_text(p, a) for p, a, _ in rows],
+            base,
+            arguments.seed,
+            MAX_LENGTH,
+        )
         found = {
             "sampling_vs_loop": _sampling(base, [prompt for prompt, _, _ in chosen], arguments.rounds, arguments.seed),
             "scoring_vs_pipeline": _scoring(base, chosen, rows, arguments.rounds, rng),

@@ -13,6 +13,7 @@ from transformers import (
 )
 
 from more_repro.engine.batching.token_pairs import TokenSequences, starts_of
+from more_repro.lm import base_files
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.records import Message, PreferencePair
 from more_repro.rendering import render_text
@@ -62,4 +63,4 @@ def write_base(out: Path) -> None:
     config.pad_token_id, config.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
     AutoModelForCausalLM.from_config(config).save_pretrained(out)
     tokenizer.save_pretrained(out)
-    (out / "base.json").write_text('{"kind": "local", "location": null, "revision": null}\n', encoding="utf-8")
+    base_files.write_pointer(out, "local", None, None, n_parameters=1000)

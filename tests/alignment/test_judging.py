@@ -15,13 +15,16 @@ from more_repro.alignment.judging.match_ups import comparisons
 from more_repro.alignment.judging.scored import compare, scored_points, scored_verdicts
 from more_repro.alignment.judging.win_rates import scheme_duels, win_rates
 from more_repro.records import prompt_from_json
+from more_repro.schemes import PAPER
 from more_repro.world import oracle as world_oracle
+from renamed import renamed
 
+REFERENCE = PAPER.reference
 numbers = st.floats(-10, 10)
 
 
 def verdicts_of(params, table, scores):
-    return scored_verdicts(comparisons(table), scores, a_judge(params).tie_width(scores))
+    return scored_verdicts(comparisons(table, REFERENCE), scores, a_judge(params).tie_width(scores))
 
 
 def a_judge(params):
@@ -131,7 +134,7 @@ def test_scheme_duels_average_seeds_and_meet_only_their_own_seed(params):
         ("more", 2): [9.0] * 4, "sft": zero, "untuned": zero,
     }  # fmt: skip
     table, values = scored_of(scores, 4, lambda number: "helpful" if number < 2 else "harmless")
-    duels = scheme_duels(verdicts_of(params, table, values), STATS).set_index("source")
+    duels = scheme_duels(verdicts_of(params, table, values), STATS, REFERENCE).set_index("source")
     assert duels["n_seeds"].unique().tolist() == [2]
     assert duels.loc["all", ["win", "tie", "lose"]].tolist() == pytest.approx([3 / 8, 4 / 8, 1 / 8])
     assert duels.loc["all", "net"] == pytest.approx(2 / 8)
@@ -148,7 +151,7 @@ def test_copies_of_a_seed_do_not_narrow_the_duels_interval(params):
     for n_seeds in (1, 4):
         scores = {("multitask", seed): [0] * 200 for seed in range(n_seeds)}
         scores |= {("more", seed): more for seed in range(n_seeds)} | {"sft": [0] * 200, "untuned": [0] * 200}
-        duel = scheme_duels(verdicts_of(params, *scored_of(scores, 200)), STATS).iloc[0]
+        duel = scheme_duels(verdicts_of(params, *scored_of(scores, 200)), STATS, REFERENCE).iloc[0]
         widths.append(duel["net_high"] - duel["net_low"])
     assert widths[0] == pytest.approx(widths[1])
     assert widths[0] > 0.1
@@ -156,7 +159,7 @@ def test_copies_of_a_seed_do_not_narrow_the_duels_interval(params):
 
 def test_without_multitask_there_is_no_duel(params):
     table, values = scored_of({("more", 0): [1], "sft": [0], "untuned": [0]}, 1)
-    duels = scheme_duels(verdicts_of(params, table, values), STATS)
+    duels = scheme_duels(verdicts_of(params, table, values), STATS, REFERENCE)
     assert duels.empty
     assert tables.check(duels, "scheme_duels").equals(duels)
 
@@ -166,7 +169,7 @@ def test_the_study_orders_policies_as_their_picks(study):
     scores = shared_utility.scores(study.responses)
     utility = scores.groupby(study.responses["policy"]).mean()
     assert utility["oracle_choice"] > utility["random_choice"]
-    duels = scheme_duels(verdicts_of(study.params, study.responses, scores), STATS)
+    duels = scheme_duels(verdicts_of(study.params, study.responses, scores), STATS, REFERENCE)
     assert set(duels["scheme"]) == {"more"}
     assert tables.check(duels, "scheme_duels").equals(duels)
 
@@ -183,7 +186,7 @@ def test_responses_that_do_not_fit_are_refused(params):
 
 def test_points_of_a_scoring_judge_are_all_meetings_and_mirror_each_other(params):
     table, scores = scored_of({("more", 0): [2, 0, np.nan], "sft": [1, 0, 0], "untuned": [1.0, 1, 1]}, 3)
-    points = scored_points(comparisons(table), scores, 1e-9)
+    points = scored_points(comparisons(table, REFERENCE), scores, 1e-9)
     assert points.shape == (3, 3, 3)
     assert points[0, 0].tolist() == pytest.approx([np.nan, 1, 1], nan_ok=True)
     assert points[1, 0].tolist() == pytest.approx([np.nan, 0.5, 0], nan_ok=True)
@@ -206,7 +209,7 @@ def test_the_door_gives_every_part_of_a_scoring_judges_judgment(params, tmp_path
     assert shown["all", "tie_identical"] == 1.0
     assert shown["all", "tie"] == pytest.approx(1 / 7), "multitask and sft"
     assert ("all", "longer") not in shown, "no two lengths differ"
-    duel = scheme_duels(judged.verdicts, STATS)
+    duel = scheme_duels(judged.verdicts, STATS, REFERENCE)
     assert duel["win"].tolist() == [1.0, 1.0]
 
 
@@ -240,3 +243,13 @@ def test_the_judgment_says_who_judged_and_what_follows(params):
     (row,) = said.to_dict("records")
     assert row["kind"] == "held_out_reward_model"
     assert "what all of them overrate, it cannot see" in row["note"]
+
+
+def test_duels_are_with_the_reference_whatever_it_is_called(params):
+    scores = {("multitask", 0): [1.0, 0.0, 2.0], ("more", 0): [2.0, 1.0, 1.0], "sft": [0.0] * 3, "untuned": [0.0] * 3}
+    table, values = scored_of(scores, 3)
+    duels = scheme_duels(verdicts_of(params, table, values), STATS, REFERENCE)
+    met = comparisons(renamed(table), "vanilla")
+    again = scheme_duels(scored_verdicts(met, values, a_judge(params).tie_width(values)), STATS, "vanilla")
+    assert len(duels)
+    pd.testing.assert_frame_equal(renamed(duels), again, check_exact=True)

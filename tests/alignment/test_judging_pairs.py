@@ -14,8 +14,10 @@ from more_repro.alignment.judging.match_ups import comparisons
 from more_repro.alignment.judging.pairwise import ask_twice, pair_points, pair_verdicts, swap
 from more_repro.alignment.judging.win_rates import scheme_duels, win_rates
 from more_repro.records import Message
+from more_repro.schemes import PAPER
 
 PROMPT = (Message("user", "hello"),)
+REFERENCE = PAPER.reference
 
 
 def by_length(question):
@@ -34,7 +36,7 @@ def asking(rule, log=None):
 
 
 def statistics_of(table, rule, criteria=None):
-    met = comparisons(table)
+    met = comparisons(table, REFERENCE)
     verdicts, answers = pair_verdicts(met, criteria or {}, asking(rule))
     found = judge_statistics(met, verdicts, STATS, answers=answers, tie_width=None)
     return found.set_index(["source", "statistic"])
@@ -70,7 +72,7 @@ def test_swapping_the_responses_swaps_the_verdict_whatever_a_judge_says(said):
 def test_questions_are_asked_once_and_the_same_text_never():
     table = table_of({("more", 0): ["aaa", "b"], ("more", 1): ["aaa", "cc"], "sft": ["a", "b"], "untuned": ["a", "b"]})
     log = []
-    met = comparisons(table)
+    met = comparisons(table, REFERENCE)
     verdicts, _ = pair_verdicts(met, {}, asking(by_length, log))
     assert {(one.first, one.second) for one in log} == {("aaa", "a"), ("a", "aaa"), ("cc", "b"), ("b", "cc")}
     assert len(log) == 4
@@ -83,7 +85,7 @@ def test_questions_are_asked_once_and_the_same_text_never():
 def test_each_source_is_judged_by_its_own_criterion():
     table = table_of({"sft": ["a", "b"], "untuned": ["c", "d"]}, lambda n: ["harmless", "other"][n])
     log = []
-    pair_verdicts(comparisons(table), {"harmless": "harmless"}, asking(by_length, log))
+    pair_verdicts(comparisons(table, REFERENCE), {"harmless": "harmless"}, asking(by_length, log))
     assert {(one.prompt[0].content, one.criterion) for one in log} == {
         ("question 0", "harmless"), ("question 1", "helpful"),
     }  # fmt: skip
@@ -93,14 +95,14 @@ def test_most_prompts_are_the_first_of_each_source_in_turn():
     sources = ["helpful"] * 5 + ["harmless"] * 2
     texts = [str(number) for number in range(7)]
     table = table_of({"sft": texts, "untuned": texts}, lambda number: sources[number])
-    assert comparisons(table, 4).prompts["prompt_id"].tolist() == ["p0", "p1", "p5", "p6"]
-    assert comparisons(table, 3).prompts["source"].tolist() == ["helpful", "helpful", "harmless"]
-    assert len(comparisons(table, 99).prompts) == len(comparisons(table).prompts) == 7
+    assert comparisons(table, REFERENCE, 4).prompts["prompt_id"].tolist() == ["p0", "p1", "p5", "p6"]
+    assert comparisons(table, REFERENCE, 3).prompts["source"].tolist() == ["helpful", "helpful", "harmless"]
+    assert len(comparisons(table, REFERENCE, 99).prompts) == len(comparisons(table, REFERENCE).prompts) == 7
 
 
 def test_schemes_meet_multitask_of_their_own_seed_only():
     names = [("multitask", 0), ("more", 0), ("more", 1), "sft", "untuned"]
-    rows = comparisons(table_of({name: ["a"] for name in names})).rows
+    rows = comparisons(table_of({name: ["a"] for name in names}), REFERENCE).rows
     assert len(rows) == 3 * 2 + 2 + 1
     duel = rows[~rows["opponent"].isin(["sft", "untuned"])]
     assert duel[["policy", "opponent"]].to_numpy().tolist() == [["more0", "multitask0"]]
@@ -113,13 +115,13 @@ def test_win_rates_duels_and_points_come_from_the_verdicts_of_pairs():
     def rule(question):  # reads no verdict on the last prompt between more and multitask
         return None if {question.first, question.second} == {"bb", "aa"} else by_length(question)
 
-    met = comparisons(table)
+    met = comparisons(table, REFERENCE)
     verdicts, _ = pair_verdicts(met, {}, asking(rule))
     rates = win_rates(verdicts, STATS).query("source == 'all'").set_index(["policy", "opponent"])
     assert set(rates.index.get_level_values("opponent")) == {"sft", "untuned"}
     assert rates.loc[("more0", "sft"), ["win", "tie", "lose"]].tolist() == pytest.approx([2 / 3, 1 / 3, 0])
     assert rates.loc[("more0", "untuned"), ["n_prompts", "n_invalid"]].tolist() == [2, 1]
-    duel = scheme_duels(verdicts, STATS).set_index("source").loc["all"]
+    duel = scheme_duels(verdicts, STATS, REFERENCE).set_index("source").loc["all"]
     assert duel[["win", "tie", "lose", "n_prompts"]].tolist() == [0.5, 0, 0.5, 2]
     points = pair_points(met, verdicts)
     place = {name: number for number, name in enumerate(met.policies["policy"])}
@@ -132,7 +134,9 @@ def test_win_rates_duels_and_points_come_from_the_verdicts_of_pairs():
 
 def test_every_meeting_has_points_and_no_other():
     names = [("multitask", 0), ("more", 0), ("more", 1), "sft", "untuned"]
-    met = comparisons(table_of({name: [f"{number}{n}" for n in range(4)] for number, name in enumerate(names)}))
+    met = comparisons(
+        table_of({name: [f"{number}{n}" for n in range(4)] for number, name in enumerate(names)}), REFERENCE
+    )
     verdicts, _ = pair_verdicts(met, {}, asking(by_length))
     played = ~np.isnan(pair_points(met, verdicts))
     assert (played == played.transpose(0, 2, 1)).all()
@@ -192,11 +196,11 @@ def test_shares_of_ties_and_invalid_verdicts_add_up():
 def test_responses_that_do_not_fit_are_refused():
     table = table_of({("more", 0): ["a", "b"], "sft": ["a", "b"], "untuned": ["a", "b"]})
     with pytest.raises(ValueError, match="no responses of the opponent 'sft'"):
-        comparisons(table[table["policy"] != "sft"])
+        comparisons(table[table["policy"] != "sft"], REFERENCE)
     with pytest.raises(ValueError, match="more0: 1 responses to 2 prompts"):
-        comparisons(table.iloc[1:])
+        comparisons(table.iloc[1:], REFERENCE)
     with pytest.raises(ValueError, match="more0: 3 responses to 2 prompts"):
-        comparisons(pd.concat([table, table.iloc[:1]], ignore_index=True))
+        comparisons(pd.concat([table, table.iloc[:1]], ignore_index=True), REFERENCE)
 
 
 def test_a_judge_of_pairs_is_asked_about_the_whole_dialogue():

@@ -47,11 +47,12 @@ def place(params, tmp_path_factory):
     rng = np.random.default_rng(0)
     write_pairs(params, paths, rng)
     texts = [render_text(*row) for row in grammar.make_corpus(300, 1.0, rng)]
-    settings = params.bases[align.policy].model_copy(update={"steps": 60})
+    shape = params.bases[align.policy].pretrain.model_copy(update={"steps": 60})
+    settings = params.bases[align.policy].model_copy(update={"pretrain": shape})
     base = paths.base(align.policy)
     bases.make_base(align.policy, settings, texts, base, seed=1, max_length=params.rm.max_length)
     paths.policy.mkdir(parents=True)
-    base_files.write_pointer(paths.policy, "hub", str(base), None)
+    base_files.write_pointer(paths.policy, "hub", str(base), None, n_parameters=1)
     return Place(params, paths, prompts_and_samples.sample_policy(params, paths))
 
 

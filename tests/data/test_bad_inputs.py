@@ -18,7 +18,7 @@ from source_params import a_source, some_data
 from more_repro.data.reading.read_source import read_split
 from more_repro.files.local_files import open_file
 from more_repro.files.rows import InputError
-from more_repro.params import ParamsError, load_params
+from more_repro.params import ParamsError, load_params, resolved_text
 
 
 def talk(prompt, response):
@@ -186,7 +186,7 @@ def test_files_outside_the_folder_are_refused(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "a.b", "A", "$(x)", ""])
 def test_names_of_sources_that_would_be_paths_are_refused(name, root, tmp_path):
-    text = (root / "params" / "tiny.yaml").read_text()
+    text = resolved_text(root / "params" / "tiny.yaml")
     (tmp_path / "params.yaml").write_text(re.sub(r"^  helpful:", f"  {json.dumps(name)}:", text, count=1, flags=re.M))
     with pytest.raises(ParamsError, match=re.escape(f"sources.{name}")):
         load_params(tmp_path / "params.yaml")
@@ -203,13 +203,12 @@ def test_names_of_sources_that_would_be_paths_are_refused(name, root, tmp_path):
             1,
             "params sources.mine.train: field 'train': found '../mine.jsonl', expected a path",
         ),
-        ("my/own", "mine.jsonl", 2, "params.yaml: sources.my/own.[key]: String should match pattern"),
+        ("my/own", "mine.jsonl", 2, "sources.my/own.[key]: String should match pattern"),
     ],
 )
 def test_the_stage_ends_with_the_place_and_without_a_traceback(name, file, status, told, root, tmp_path):
-    params = yaml.safe_load((root / "params" / "own.yaml").read_text())
-    empty = dict.fromkeys(("location", "revision", "subset", "test", "test_pairs", "licence"))
-    params["sources"] = {name: empty | {"reader": "auto", "train": file}}
+    params = yaml.safe_load(resolved_text(root / "params" / "own.yaml"))
+    params["sources"] = {name: {"reader": "auto", "train": file}}
     params["align"]["sources"] = [name]
     params["rm"]["sweep"]["counts"] = []
     params["judge"]["criteria"] = {}

@@ -11,6 +11,7 @@ from more_repro.data import mixing
 from more_repro.data.ingest.ingest import ingest
 from more_repro.params import load_params
 from more_repro.paths import Paths
+from more_repro.schemes import TrainedOn
 from more_repro.tables import read
 
 IDS = st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=30, unique=True)
@@ -165,7 +166,7 @@ def test_training_on_the_first_k_sources_takes_the_same_rows(tmp_path):
     seen = 0
     for job in grid.jobs(params, paths, next(iter(params.bases)), "multitask"):
         model = job.model
-        k = len(grid.trained_sources(params, model.trained_on))
+        k = len(TrainedOn.parse(model.trained_on).sources(tuple(params.sources)))
         mixture = read(paths.mixture(model.regime, model.seed), "mixture")
         rows = mixture.head(k * params.data.pairs_per_source)
         pair_ids = [pair_id for source in job.rows for pair_id in source]

@@ -18,6 +18,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from more_repro.params import resolved_text
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("base", "reward_model_training", "scoring", "sampling", "rjs_alignment", "judging")
@@ -38,7 +40,7 @@ class Workspace:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         (folder / "dvc.lock").unlink(missing_ok=True)
-        shutil.copy(folder / "params" / "tiny.yaml", folder / "params.yaml")
+        self.use("tiny")
         self._git("init", "-q")
         self._git("add", "-A")
         self._git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "start")
@@ -52,6 +54,9 @@ class Workspace:
         return subprocess.run(
             ["git", *words], cwd=cwd or self.folder, check=True, capture_output=True, text=True
         ).stdout
+
+    def use(self, preset: str) -> None:
+        (self.folder / "params.yaml").write_text(resolved_text(self.folder / "params" / f"{preset}.yaml"))
 
     def repro(self, *words: str, ok: bool = True) -> str:
         run = subprocess.run(
@@ -191,11 +196,10 @@ def test_a_plotting_edit_does_not_retrain(workspace: Workspace) -> None:
 
 def test_a_removed_grid_item_disappears_from_the_tables(workspace: Workspace) -> None:
     assert set(workspace.table("calibration", "metrics")["seed"]) == {0, 1}
-    workspace.edit("params.yaml", "  more:         {", "  more_x:       {")
+    workspace.edit("params.yaml", "  more:      {weighting: more}", "  random:    {weighting: random}")
     workspace.edit("params.yaml", "schemes: [multitask, more], counts", "schemes: [multitask], counts")
     workspace.edit("params.yaml", "schemes: [multitask, more]", "schemes: [multitask]")
     workspace.edit("params.yaml", "schemes: [multitask, more, averaging", "schemes: [multitask, averaging")
-    workspace.edit("params.yaml", "  more_x:       {weighting: more, ", "  random:       {weighting: random, ")
     ran = stages_run(workspace.repro())
     assert "reward_model_training@nano-random" in ran
     assert "reward_model_training@nano-multitask" not in ran  # the sweep asks for the same models of its own
@@ -206,7 +210,7 @@ def test_a_removed_grid_item_disappears_from_the_tables(workspace: Workspace) ->
 
 
 def test_going_back_is_restored_from_the_cache(workspace: Workspace, uninterrupted: dict[str, object]) -> None:
-    shutil.copy(workspace.folder / "params" / "tiny.yaml", workspace.folder / "params.yaml")
+    workspace.use("tiny")
     ran = stages_run(workspace.repro())
     assert not [stage for stage in ran if stage.startswith(HEAVY)], ran
     now = workspace.locked()  # dvc.lock keeps the entries of stages that left the grid
@@ -217,14 +221,14 @@ def test_switching_the_profile_and_back_is_restored_from_the_cache(workspace: Wo
     workspace.edit("params.yaml", "profile: tiny ", "profile: other ")
     workspace.repro("ingest")
     assert (workspace.folder / "data" / "other" / "pairs").exists()
-    shutil.copy(workspace.folder / "params" / "tiny.yaml", workspace.folder / "params.yaml")
+    workspace.use("tiny")
     assert stages_run(workspace.repro()) == []
 
 
 def test_a_new_base_runs_its_own_stages_only(workspace: Workspace) -> None:
-    text = (workspace.folder / "params.yaml").read_text()
-    block = text[text.index("  nano:\n") : text.index("# Trained schemes.")]
-    workspace.edit("params.yaml", block, block + block.strip("\n").replace("  nano:", "  pico:", 1) + "\n")
+    lines = (workspace.folder / "params.yaml").read_text().splitlines()
+    entry = next(line for line in lines if line.startswith("  nano:"))
+    workspace.edit("params.yaml", entry, f"{entry}\n{entry.replace('nano', 'pico')}")
     workspace.repro("inputs")
     status = subprocess.run(
         ["dvc", "status", "--json"], cwd=workspace.folder, env=workspace.env, capture_output=True, text=True, check=True

@@ -12,9 +12,13 @@ from more_repro.evaluation.claims.regime_view import size_trend
 from more_repro.evaluation.regression.regression import ALIKE, PERMUTATION
 from more_repro.evaluation.stages import evaluate_all, regress_all
 from more_repro.params import load_params
+from more_repro.schemes import Roles
 from more_repro.stats.intervals import NAN, Interval
+from renamed import renamed, renamed_params
 
 NAMES = ("helpful", "harmless", "oasst1")
+SIZES = {"tiny": 28_416, "small": 89_600}
+BY_NULL = ("ece_sd", "ece_p", "ece_excess", "ece_not_beside", "ece_incomparable_with")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def params(root):
         update={
             "sources": dict.fromkeys(NAMES, one),
             "regimes": {"resampled": regime},
-            "bases": {"tiny": shape, "small": shape.model_copy(update={"hidden_size": 4 * shape.hidden_size})},
+            "bases": {"tiny": shape, "small": shape},
             "rm": whole.rm.model_copy(update={"sweep": sweep}),
             "align": whole.align.model_copy(update={"sources": ("helpful", "harmless")}),
             "stats": whole.stats.model_copy(update={"null_draws": 100, "permutation_draws": 200}),
@@ -63,7 +67,7 @@ def regressed(params, evaluated, scores):
 
 @pytest.fixture(scope="module")
 def claims(params, evaluated, regressed):
-    return judge_claims(params, evaluated["metrics"], evaluated["outliers"], regressed["regression"])
+    return judge_claims(params, SIZES, evaluated["metrics"], evaluated["outliers"], regressed["regression"])
 
 
 def test_every_table_passes_its_schema(evaluated, regressed):
@@ -108,21 +112,67 @@ def test_one_base_and_one_seed_are_undecided_with_a_reason(params, evaluated, re
     few = params.model_copy(update={"bases": {"tiny": params.bases["tiny"]}})
     metrics = evaluated["metrics"]
     metrics = metrics[metrics["base"] == "tiny"]
-    table = judge_claims(few, metrics, evaluated["outliers"], regressed["regression"]).set_index(["claim", "data"])
+    table = judge_claims(few, SIZES, metrics, evaluated["outliers"], regressed["regression"]).set_index(
+        ["claim", "data"]
+    )
     row = table.loc[("C2", "this run: resampled")]
     assert row["verdict"] != v.SUPPORTED
     assert "one base only" in row["sentence"]
     alone = metrics[metrics["seed"] == 0]
-    table = judge_claims(few, alone, evaluated["outliers"], regressed["regression"])
+    table = judge_claims(few, SIZES, alone, evaluated["outliers"], regressed["regression"])
     run = table[table["data"] != "published"].set_index("claim")
     assert (run.loc[["C1", "C2", "C3", "C4", "C5", "C7"], "verdict"] == v.UNDECIDED).all()
     assert "no interval" in run.loc["C3", "sentence"]
 
 
+def test_verdicts_do_not_hang_on_the_names_of_schemes(params, evaluated, regressed, claims):
+    other = renamed_params(params)
+    assert other.roles == Roles("momentum_mgda", "vanilla", "per_source")
+    tables_of = [renamed(one) for one in (evaluated["metrics"], evaluated["outliers"], regressed["regression"])]
+    pd.testing.assert_frame_equal(judge_claims(other, SIZES, *tables_of), claims, check_exact=True)
+
+
+def test_an_undecided_claim_names_the_schemes_of_the_study(params, evaluated):
+    other = renamed_params(params)
+    nothing = tables.empty("regression")
+    raw = evaluated["metrics"][evaluated["metrics"]["scheme"] == "raw"]
+    found = judge_claims(other, SIZES, raw, tables.empty("outliers"), nothing).set_index(["claim", "data"])["sentence"]
+    assert found["C3", "this run: resampled"] == "Undecided: vanilla and momentum_mgda were not both trained."
+
+
+def test_tables_of_an_evaluation_differ_in_names_alone(params, evaluated, scores, truth):
+    """Null bands are drawn by a model's name and differ by their own noise: columns without them are equal."""
+    jitter = scores["scheme"].eq("multitask") * (1 + scores["seed"]) * scores["base"].map(len).fillna(0) * 0.002
+    moved = scores.assign(reward_chosen=scores["reward_chosen"] * (1 + jitter))
+    other = evaluate_all(renamed_params(params), renamed(moved), truth)
+    keys = ["base", "regime", "scheme", "trained_on", "seed", "against", "source", "metric", "statistic", "bin_low"]
+    for name, table in evaluated.items():
+        one, two = renamed(table), other[name]
+        assert len(one) == len(two), name
+        if "metric" in one.columns:
+            one, two = (rows[rows["metric"] != "ece_excess"] for rows in (one, two))
+        order = [key for key in keys if key in one.columns]
+        drawn = [column for column in one.columns if "null" in column or column in BY_NULL]
+        drawn += ["low", "high", "p", "p_holm"] if name == "paired" else []
+        one, two = (rows.drop(columns=drawn).sort_values(order).reset_index(drop=True) for rows in (one, two))
+        pd.testing.assert_frame_equal(one, two, rtol=1e-12, check_exact=False, obj=name)
+
+
+def test_the_size_of_a_base_is_its_number_of_parameters(params, evaluated, regressed):
+    """C2 asks what a larger base loses; which one is larger is counted, not taken from settings."""
+    tables_of = evaluated["metrics"], evaluated["outliers"], regressed["regression"]
+    of = "this run: resampled"
+    slopes = []
+    for sizes in (SIZES, {"tiny": SIZES["small"], "small": SIZES["tiny"]}):
+        sentence = judge_claims(params, sizes, *tables_of).set_index(["claim", "data"])["sentence"]["C2", of]
+        slopes.append(float(re.search(r"per step in base size ([-+.0-9]+)", sentence)[1]))
+    assert slopes[0] == -slopes[1] != 0
+
+
 def test_absent_rows_are_undecided(params, evaluated):
     nothing = tables.empty("regression")
     only_raw = evaluated["metrics"][evaluated["metrics"]["scheme"] == "raw"]
-    table = judge_claims(params, only_raw, tables.empty("outliers"), nothing)
+    table = judge_claims(params, SIZES, only_raw, tables.empty("outliers"), nothing)
     run = table[table["data"] != "published"]
     assert (run["verdict"] == v.UNDECIDED).all()
     assert run["sentence"].str.startswith("Undecided: ").all()
@@ -181,7 +231,7 @@ def regression_rows(**changes) -> pd.DataFrame:
     ],
 )
 def test_c6_needs_both_permutations_and_a_placebo_of_nothing(params, evaluated, changes, verdict, words):
-    table = judge_claims(params, evaluated["metrics"], evaluated["outliers"], regression_rows(**changes))
+    table = judge_claims(params, SIZES, evaluated["metrics"], evaluated["outliers"], regression_rows(**changes))
     row = table[(table["claim"] == "C6") & (table["data"] != "published")].iloc[0]
     assert row["verdict"] == verdict
     assert words in row["sentence"]
@@ -193,7 +243,7 @@ def test_sources_without_outliers_of_both_are_left_out_of_c4_and_counted(params,
     outliers.loc[gone, ["positive_count", "negative_count"]] = 0
     counts = []
     for rows in (evaluated["outliers"], outliers):
-        table = judge_claims(params, evaluated["metrics"], rows, regressed["regression"])
+        table = judge_claims(params, SIZES, evaluated["metrics"], rows, regressed["regression"])
         sentence = table[(table["claim"] == "C4") & (table["data"] != "published")]["sentence"].item()
         found = re.search(r"of 18 base, seed and source, (\d+) without outliers of both left out", sentence)
         counts.append(int(found[1]) if found else 0)

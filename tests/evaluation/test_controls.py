@@ -8,12 +8,12 @@ from more_repro.evaluation.claims.more_against_controls import (
     UNDECIDED,
     WORSE,
     _verdict,
-    control_schemes,
     controls_table,
 )
 from more_repro.evaluation.comparisons.over_seeds import TESTED, comparisons
 from more_repro.evaluation.metrics.metrics_table import metrics_table
-from more_repro.params import Scheme, Stats
+from more_repro.params import Stats
+from more_repro.schemes import PAPER
 from more_repro.stats.intervals import mean_interval, stratified_mean
 from more_repro.stats.multiple_testing import holm
 
@@ -39,7 +39,7 @@ CONTROLS = ("higher", "lower", "same", "dear", "loud")
 
 
 def test_verdicts_follow_the_rule(metrics):
-    table = controls_table(metrics, STATS, CONTROLS).set_index("against")
+    table = controls_table(metrics, STATS, PAPER, CONTROLS).set_index("against")
     assert table.loc[list(CONTROLS), "verdict"].tolist() == [BETTER, WORSE, SAME, UNDECIDED, UNDECIDED]
     assert table["n_models"].tolist() == [6] * 6
     assert table["n_bases"].tolist() == [2] * 6
@@ -49,7 +49,7 @@ def test_verdicts_follow_the_rule(metrics):
 
 
 def test_intervals_are_over_seeds_within_bases_and_holm_over_the_rows(metrics):
-    table = controls_table(metrics, STATS, CONTROLS)
+    table = controls_table(metrics, STATS, PAPER, CONTROLS)
     rows = metrics[(metrics["source"] == "all") & (metrics["trained_on"] == "mixture")]
     wide = rows.pivot_table(index=["base", "seed"], columns="scheme", values="ece")
     expected = stratified_mean(
@@ -61,14 +61,14 @@ def test_intervals_are_over_seeds_within_bases_and_holm_over_the_rows(metrics):
 
 
 def test_one_seed_decides_nothing(metrics):
-    table = controls_table(metrics[metrics["seed"] == 0], STATS, CONTROLS)
+    table = controls_table(metrics[metrics["seed"] == 0], STATS, PAPER, CONTROLS)
     assert table[["ece_low", "p", "p_holm"]].isna().all(axis=None)
     assert set(table["verdict"]) == {UNDECIDED}
-    assert controls_table(metrics[metrics["scheme"] != "more"], STATS, CONTROLS).empty
+    assert controls_table(metrics[metrics["scheme"] != "more"], STATS, PAPER, CONTROLS).empty
 
 
 def test_comparisons_hold_more_against_controls_in_a_family_of_its_own(metrics):
-    table = comparisons(metrics, STATS, ("higher", "lower"))
+    table = comparisons(metrics, STATS, PAPER, ("higher", "lower"))
     assert set(table["against"]) == {"multitask", "higher", "lower"}
     against = table[(table["against"] != "multitask") & (table["base"] == "tiny") & (table["source"] == "all")]
     assert set(against["scheme"]) == {"more"}
@@ -77,30 +77,8 @@ def test_comparisons_hold_more_against_controls_in_a_family_of_its_own(metrics):
     row = against[(against["against"] == "higher") & (against["metric"] == "ece")].iloc[0]
     expected = mean_interval(-0.02 - NOISE, 0.95)
     assert (row["estimate"], row["low"]) == pytest.approx((expected.estimate, expected.low))
-    alone = comparisons(metrics, STATS)
+    alone = comparisons(metrics, STATS, PAPER)
     pd.testing.assert_frame_equal(alone, table[table["against"] == "multitask"])
-
-
-def scheme(**changes) -> Scheme:
-    plain = {
-        "weighting": "uniform", "trained_on": "mixture", "alpha": 1.0, "normalization": "none", "lambda_scope": "batch",
-        "weights": None, "losses": {},
-    }  # fmt: skip
-    return Scheme(**(plain | changes))
-
-
-def test_controls_are_known_by_what_they_do():
-    schemes = {
-        "multitask": scheme(),
-        "single": scheme(trained_on="each", losses={"label_smoothing": 0.1}),
-        "more": scheme(weighting="more"),
-        "upgrad": scheme(weighting="upgrad"),
-        "more_smoothed": scheme(weighting="more", losses={"label_smoothing": 0.1}),
-        "proportional": scheme(weighting="proportional"),
-        "mine": scheme(losses={"center": 0.1}),
-        "dice": scheme(weighting="random"),
-    }
-    assert control_schemes(schemes) == ("proportional", "mine", "dice")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 from more_repro.evaluation.claims.claims import judge_claims
 from more_repro.evaluation.regression.design import design_table
 from more_repro.evaluation.stages import evaluate_all
-from more_repro.params import ENSEMBLES, Params, load_params
+from more_repro.params import Params, load_params
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import ENSEMBLES
 
 NAMES = ("helpful", "harmless", "oasst1")
 KEY = ["base", "regime", "seed", "split", "source", "pair_id", "prompt_id"]
@@ -98,7 +99,7 @@ def test_an_aligned_ensemble_is_no_point_of_the_regression(both):
 
 def test_no_claim_reads_an_ensemble(params, both):
     nothing = pd.DataFrame({"data": [], "outcome": [], "term": [], "method": []})
-    before, after = (judge_claims(params, made["metrics"], made["outliers"], nothing) for made in both)
+    before, after = (judge_claims(params, {}, made["metrics"], made["outliers"], nothing) for made in both)
     assert before["claim"].nunique() == 7
     assert before.loc[before["data"] != "published", "estimate"].notna().sum() >= 5
     pd.testing.assert_frame_equal(after, before)

@@ -8,6 +8,7 @@ from more_repro.evaluation.comparisons.on_same_pairs import METRICS, paired_tabl
 from more_repro.evaluation.comparisons.resampling import Pool, bootstrap_draws, swap_draws
 from more_repro.evaluation.metrics import calibration_slope, ece
 from more_repro.evaluation.metrics.scored_models import Pairs, scored_models
+from more_repro.schemes import PAPER
 from more_repro.stats.clustered import clustered_mean
 from more_repro.stats.multiple_testing import holm
 
@@ -19,7 +20,7 @@ def table(scores) -> pd.DataFrame:
     from more_repro.params import Stats
 
     stats = Stats(seed=7, bins=10, null_draws=300, bootstrap_draws=300, permutation_draws=500, confidence=0.95)
-    return paired_table(scored_models(scores), stats, ALIGN)
+    return paired_table(scored_models(scores), stats, ALIGN, PAPER)
 
 
 def pairs(margins, prompts=None) -> Pairs:
@@ -158,7 +159,7 @@ def test_combined_error_grows_with_the_spread_over_seeds(scores, stats):
         one = parts[0][parts[0]["base"].eq("tiny")].copy()
         for seed, shift in enumerate(shifts):
             one.loc[one["seed"].eq(seed) & one["scheme"].eq("more"), "reward_chosen"] *= shift
-        made = paired_table(scored_models(one), stats, ALIGN)
+        made = paired_table(scored_models(one), stats, ALIGN, PAPER)
         found = row(made, source="all", seed="combined", metric="log_slope")
         return found["high"] - found["low"]
 
@@ -168,7 +169,7 @@ def test_combined_error_grows_with_the_spread_over_seeds(scores, stats):
 def test_null_means_that_differ_are_noted(scores, stats):
     few = scores[scores["scheme"].isin(["more", "multitask"]) & scores["trained_on"].eq("mixture")].copy()
     few.loc[few["scheme"] == "more", "reward_chosen"] *= 25  # certain everywhere: no ECE left by chance
-    made = paired_table(scored_models(few), stats, ALIGN)
+    made = paired_table(scored_models(few), stats, ALIGN, PAPER)
     errors = made[made["metric"] == "ece"]
     assert errors["note"].str.contains("compare the log slope").all()
     assert (made.loc[made["metric"] == "accuracy", "note"] == "").all()
@@ -178,13 +179,13 @@ def test_models_on_different_pairs_are_refused(scores, stats):
     some = scores[scores["trained_on"].eq("mixture") & scores["base"].eq("tiny")]
     gone = some["scheme"].eq("more") & some["seed"].eq(0) & some["pair_id"].eq("helpful-test-3")
     with pytest.raises(ValueError, match=r"tiny/resampled/.* were not scored on the same test pairs"):
-        paired_table(scored_models(some[~gone]), stats, ALIGN)
+        paired_table(scored_models(some[~gone]), stats, ALIGN, PAPER)
 
 
 def test_undefined_slopes_are_said_and_leave_the_rest(scores, stats):
     some = scores[scores["scheme"].isin(["more", "multitask"]) & scores["trained_on"].eq("mixture")].copy()
     some.loc[some["scheme"] == "more", "reward_chosen"] = some["reward_chosen"].abs() + 0.01  # always right
-    made = paired_table(scored_models(some), stats, ALIGN)
+    made = paired_table(scored_models(some), stats, ALIGN, PAPER)
     undefined = made["metric"] == "log_slope"
     assert made.loc[undefined, ["estimate", "low", "p", "p_holm"]].isna().all(axis=None)
     assert made.loc[undefined, "note"].str.contains("not positive").all()
@@ -193,10 +194,10 @@ def test_undefined_slopes_are_said_and_leave_the_rest(scores, stats):
 
 def test_ties_and_one_scheme_alone(scores, stats):
     some = scores[scores["scheme"].eq("more") & scores["trained_on"].eq("mixture")]
-    assert paired_table(scored_models(some), stats, ALIGN).empty
+    assert paired_table(scored_models(some), stats, ALIGN, PAPER).empty
     tied = pd.concat([some, some.assign(scheme="multitask")])
     tied["reward_chosen"] = tied["reward_chosen"].where(tied["pair_id"].str.endswith("1"), 0.0)
-    made = paired_table(scored_models(tied), stats, ALIGN)
+    made = paired_table(scored_models(tied), stats, ALIGN, PAPER)
     assert (made["estimate"] == 0).all()
     tested = made["low"].notna() | made["metric"].eq("ece")
     assert (made.loc[tested, "p"] == 1).all()

@@ -10,6 +10,7 @@ from more_repro.evaluation.metrics import calibration_slope, ece
 from more_repro.evaluation.metrics.margins import box, margin_boxes, margin_histogram, outliers
 from more_repro.evaluation.metrics.metrics_table import metrics_table, reliability_table
 from more_repro.evaluation.metrics.scored_models import scored_models
+from more_repro.schemes import PAPER
 from more_repro.stats.intervals import mean_interval
 from more_repro.stats.multiple_testing import holm
 
@@ -188,7 +189,7 @@ def test_outliers_by_hand(stats):
 
 
 def test_seed_summary_means_and_top(metrics, stats):
-    summary = seed_summary(metrics, stats)
+    summary = seed_summary(metrics, stats, PAPER)
     assert set(summary["metric"]) == set(METRICS)
     mix = metrics[(metrics["base"] == "tiny") & (metrics["scheme"] == "more") & (metrics["trained_on"] == "mixture")]
     plain = mix[~mix["source"].isin(["all", "align"])].groupby("seed")["ece"].mean()
@@ -216,7 +217,7 @@ def test_seed_summary_means_and_top(metrics, stats):
 
 
 def test_comparisons_are_paired_and_holm_is_within_the_family(metrics, stats):
-    table = comparisons(metrics, stats)
+    table = comparisons(metrics, stats, PAPER)
     row = one(table, base="tiny", scheme="more", trained_on="mixture", source="all", metric="ece")
     wide = metrics[(metrics["base"] == "tiny") & (metrics["source"] == "all") & (metrics["trained_on"] == "mixture")]
     wide = wide.pivot_table(index="seed", columns="scheme", values="ece")
@@ -236,7 +237,7 @@ def test_comparisons_are_paired_and_holm_is_within_the_family(metrics, stats):
 
 
 def test_one_seed_gives_no_interval(metrics, stats):
-    table = comparisons(metrics[metrics["seed"] == 0], stats)
+    table = comparisons(metrics[metrics["seed"] == 0], stats, PAPER)
     assert len(table)
     assert table[["low", "high", "p", "p_holm"]].isna().all(axis=None)
-    assert comparisons(metrics[metrics["scheme"] == "raw"], stats).empty
+    assert comparisons(metrics[metrics["scheme"] == "raw"], stats, PAPER).empty

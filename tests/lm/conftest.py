@@ -5,7 +5,7 @@ import random
 import pytest
 
 from more_repro.lm import bases
-from more_repro.params import Base
+from more_repro.params import Base, Pretraining
 from more_repro.records import Message
 from more_repro.rendering import render_text
 
@@ -13,12 +13,8 @@ WORDS = [f"w{number}" for number in range(30)]
 
 
 def settings(**changes) -> Base:
-    values = {
-        "location": None, "revision": None, "architecture": "gpt_neox", "rendering": "plain", "tokenizer": "words",
-        "vocabulary": None, "hidden_size": 16, "intermediate_size": 64, "layers": 2, "heads": 2, "steps": 30,
-        "batch_size": 16, "learning_rate": 3e-3,
-    }  # fmt: skip
-    return Base(**{**values, **changes})
+    values = {"hidden_size": 16, "intermediate_size": 64, "layers": 2, "heads": 2, "steps": 30, "batch_size": 16}
+    return Base(pretrain=Pretraining(**{**values, "learning_rate": 3e-3, **changes}))
 
 
 def make_transcripts(n: int, seed: int = 0) -> list[tuple[tuple[Message, ...], str]]:

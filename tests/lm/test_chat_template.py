@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from more_repro.lm import base_files, bases, encoding, generation
 from more_repro.lm.chat_template import check_template
+from more_repro.params import Base
 from more_repro.records import Message
 from tiny_models import tiny_config
 
@@ -154,24 +155,17 @@ def test_roles_that_a_template_cannot_show_are_refused():
 )
 def test_a_template_that_cannot_serve_stops_the_base_stage(template, message, base_settings, corpus, tmp_path):
     write_hub_base(tmp_path / "hub", template)
-    asked = base_settings(location=str(tmp_path / "hub"), revision="main", rendering="chat_template")
+    asked = Base(model=str(tmp_path / "hub"), rendering="chat_template")
     with pytest.raises(ValueError, match=message):
         bases.make_base("nano", asked, corpus, tmp_path / "base", seed=1, max_length=32)
     assert not (tmp_path / "base" / "base.json").exists()
-
-
-def test_a_base_made_here_has_no_template(base_settings, corpus, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"bases\.nano: rendering is chat_template, but a tokenizer made here has none"
-    ):
-        bases.make_base("nano", base_settings(rendering="chat_template"), corpus, tmp_path, seed=1, max_length=32)
 
 
 def test_the_choice_is_kept_with_the_base_and_changes_its_fingerprint(base_settings, corpus, tmp_path):
     write_hub_base(tmp_path / "hub", CHATML)
     found = {}
     for form in ("plain", "chat_template"):
-        asked = base_settings(location=str(tmp_path / "hub"), revision="main", rendering=form)
+        asked = Base(model=str(tmp_path / "hub"), rendering=form)
         bases.make_base("nano", asked, corpus, tmp_path / form, seed=1, max_length=32)
         tokenizer = bases.load_tokenizer(tmp_path / form)
         found[form] = tokenizer.decode(encoding.encode_prompt(tokenizer, user("Hello")))
@@ -192,7 +186,7 @@ def test_a_pointer_without_a_rendering_is_plain(base_dir, tmp_path):
 
 def test_generation_stops_at_the_templates_end_token(base_settings, corpus, tmp_path):
     write_hub_base(tmp_path / "hub", CHATML)
-    asked = base_settings(location=str(tmp_path / "hub"), revision="main", rendering="chat_template")
+    asked = Base(model=str(tmp_path / "hub"), rendering="chat_template")
     bases.make_base("nano", asked, corpus, tmp_path / "base", seed=1, max_length=32)
     tokenizer, model = bases.load_tokenizer(tmp_path / "base"), bases.load_causal_lm(tmp_path / "base")
     assert tokenizer.eos_token == "<|im_end|>"

@@ -4,10 +4,21 @@ from functools import partial
 
 import pytest
 import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MixtralConfig,
+    OPTConfig,
+    Qwen2Config,
+)
 
 from more_repro import tables
 from more_repro.lm import base_files, bases, causal, device, encoding, training
 from more_repro.lm.sequence_classifier import ensure_padding
+from more_repro.params import Base
 
 
 def weights(model):
@@ -55,13 +66,86 @@ def test_only_safetensors_are_written(base_dir):
 
 
 def test_hub_base_loads_like_the_folder_it_names(base_settings, base_dir, corpus, tmp_path):
-    hub = base_settings(location=str(base_dir), revision="main")
+    hub = Base(model=str(base_dir))
     log = bases.make_base("nano", hub, corpus, tmp_path / "hub", seed=1, max_length=32)
     assert log.empty
     assert {file.name for file in (tmp_path / "hub").iterdir()} == {"base.json"}
     assert same(weights(bases.load_causal_lm(tmp_path / "hub")), weights(bases.load_causal_lm(base_dir)))
     assert bases.load_tokenizer(tmp_path / "hub").get_vocab() == bases.load_tokenizer(base_dir).get_vocab()
     bases.load_sequence_classifier(tmp_path / "hub", seed=0)
+
+
+GPT2_SIZES = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
+SIZES = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+    "max_position_embeddings": 64,
+}  # fmt: skip
+OPT_SIZES = {**SIZES, "ffn_dim": 32, "word_embed_proj_dim": 16}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPT2Config(**GPT2_SIZES),  # output and input embeddings are one
+        GPTNeoXConfig(**SIZES, tie_word_embeddings=True),
+        LlamaConfig(**SIZES, tie_word_embeddings=False, num_key_value_heads=1),
+        Qwen2Config(**SIZES, tie_word_embeddings=True, num_key_value_heads=1),
+        MixtralConfig(**SIZES, num_key_value_heads=1, num_local_experts=2),
+        OPTConfig(**{name: value for name, value in OPT_SIZES.items() if name != "intermediate_size"}),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_any_decoder_serves_and_its_parameters_are_counted_from_its_config(config, base_dir, tmp_path, corpus):
+    """The law: what is counted without memory is what the loaded model has, shared parameters once."""
+    folder = tmp_path / "model"
+    tokenizer = AutoTokenizer.from_pretrained(base_dir)
+    config.vocab_size = len(tokenizer)
+    config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    bases.make_base("mine", Base(model=str(folder)), corpus, tmp_path / "base", seed=1, max_length=32)
+    loaded = bases.load_causal_lm(tmp_path / "base")
+    assert base_files.n_parameters(tmp_path / "base") == sum(one.numel() for one in loaded.parameters())
+    assert loaded.config.model_type == config.model_type
+
+
+def test_a_pretrained_base_counts_its_parameters(base_dir):
+    found = base_files.n_parameters(base_dir)
+    assert found == sum(one.numel() for one in bases.load_causal_lm(base_dir).parameters())
+    assert found == bases.count_parameters(str(base_dir), None)
+
+
+def test_counting_takes_no_memory_and_no_random_number(tmp_path):
+    """Seven thousand million parameters on a machine that has room for none of them."""
+    LlamaConfig(hidden_size=4096, intermediate_size=11008, num_hidden_layers=32).save_pretrained(tmp_path)
+    before = torch.get_rng_state()
+    assert bases.count_parameters(str(tmp_path), None) == 6_738_415_616
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_base_without_a_number_of_parameters_says_what_counts_them(tmp_path):
+    (tmp_path / "base.json").write_text('{"kind": "local", "location": null, "revision": null}')
+    with pytest.raises(ValueError, match=r"no number of parameters; `dvc repro --force base@"):
+        base_files.n_parameters(tmp_path)
+
+
+def test_a_folder_that_holds_no_model_is_named(tmp_path, corpus):
+    with pytest.raises(ValueError, match=r"bases\.mine\.model: .*nothing is no folder with a model's config\.json"):
+        bases.make_base("mine", Base(model=str(tmp_path / "nothing")), corpus, tmp_path / "out", seed=1, max_length=8)
+    assert not (tmp_path / "out" / "base.json").exists()
+
+
+def test_a_hub_id_is_never_a_folder_of_that_name(tmp_path, corpus, monkeypatch):
+    (tmp_path / "someone" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"bases\.mine\.model: someone/model is a folder here: write \./someone/model"):
+        bases.make_base("mine", Base(model="someone/model", revision="main"), corpus, tmp_path, seed=1, max_length=8)
+
+
+def test_a_folder_may_begin_at_home(base_dir, corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(base_dir.parent))
+    bases.make_base("mine", Base(model=f"~/{base_dir.name}"), corpus, tmp_path, seed=1, max_length=8)
+    assert base_files.origin(tmp_path) == (str(base_dir), None)
 
 
 def test_classifier_head_follows_its_seed_and_backbone_is_the_bases(base_dir):
@@ -126,7 +210,7 @@ def test_padding_is_never_the_end_token_of_a_hub_tokenizer(base_settings, base_d
     shutil.copytree(base_dir, folder)
     file = folder / "tokenizer_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "pad_token": "<eos>"}))
-    hub = base_settings(location=str(folder), revision="main")
+    hub = Base(model=str(folder))
     bases.make_base("nano", hub, corpus, tmp_path / "hub", seed=1, max_length=32)
     tokenizer = bases.load_tokenizer(tmp_path / "hub")
     assert tokenizer.pad_token == "<pad>"

@@ -57,7 +57,7 @@ def generate(engine, tokenizer, prompts, **changes):
 
 @pytest.mark.usefixtures("vllm")
 def test_the_engine_reads_safetensors_of_the_pinned_commit_and_runs_no_foreign_code(tmp_path):
-    base_files.write_pointer(tmp_path, "hub", "someone/some-model", "0123abc")
+    base_files.write_pointer(tmp_path, "hub", "someone/some-model", "0123abc", n_parameters=1)
     engine = vllm_generation.load_engine(tmp_path, "bf16", seed=3, max_length=96)
     assert engine.settings == {
         "model": "someone/some-model", "revision": "0123abc", "trust_remote_code": False,
@@ -132,6 +132,6 @@ def test_a_response_that_vllm_gave_up_is_an_error(tokenizer, reason):
 
 def test_without_vllm_the_error_names_the_extra_and_the_gpu(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    base_files.write_pointer(tmp_path, "local", None, None)
+    base_files.write_pointer(tmp_path, "local", None, None, n_parameters=1)
     with pytest.raises(ImportError, match=r"extra `vllm`.*GPU.*align\.sampler to transformers"):
         vllm_generation.load_engine(tmp_path, "bf16", seed=0, max_length=8)

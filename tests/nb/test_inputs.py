@@ -12,7 +12,7 @@ import yaml
 
 from more_repro.alignment.judges.chat.endpoint import BASE_URL, KEY, MODEL
 from more_repro.nb.pipeline.inputs import write_inputs, write_judge
-from more_repro.params import Params, load_params
+from more_repro.params import Params, load_params, resolved_text
 from more_repro.paths import Paths
 
 
@@ -88,7 +88,7 @@ def test_a_file_of_the_same_size_and_date_but_other_content_is_read_afresh(root:
     assert made in stages["ingest"]["deps"]
     look = {"cmd": "cp own/helpful.train.json seen.json", "deps": [made], "outs": ["seen.json"]}
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"inputs": stages["inputs"], "look": look}}))
-    (tmp_path / "params.yaml").write_bytes((root / "params" / "own.yaml").read_bytes())
+    (tmp_path / "params.yaml").write_text(resolved_text(root / "params" / "own.yaml"))
     (tmp_path / "own").mkdir()
     file = tmp_path / "own" / "helpful.train.json"
     file.write_text("one")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from more_repro.params import resolved_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = 'base: str = "tiny"  # which base\nsteps: int = 3\nshare: float = 0.5\nquick: bool = True'
@@ -31,7 +32,7 @@ def write(path: Path, *code: str, prose: str = "# A title", parameters: str = PA
 def project(folder: Path) -> Path:
     """A folder that a stage can run in."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "params" / "tiny.yaml", folder / "params.yaml")
+    (folder / "params.yaml").write_text(resolved_text(ROOT / "params" / "tiny.yaml"))
     return folder
 
 

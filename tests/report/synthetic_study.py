@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.params import ENSEMBLES
+from more_repro.schemes import ENSEMBLES
 
 SCHEMES = ("multitask", "more", "more_slow", "proportional", "random")
 METRICS = (

@@ -6,12 +6,12 @@ from synthetic_study import study
 
 from more_repro import tables
 from more_repro.evaluation.paper import printed_numbers
-from more_repro.params import ENSEMBLES
 from more_repro.report import catalogue, style
 from more_repro.report.figures import calibration, over_optimisation, policies, ranking
 from more_repro.report.page.alignment_notes import alignment_notes
 from more_repro.report.page.build import make_paper_tables, published_tables
 from more_repro.report.run_tables import Study
+from more_repro.schemes import ENSEMBLES, PAPER
 
 ENTRIES = {entry.name: entry for entry in catalogue.figures()}
 TABLES = {entry.name: entry for entry in catalogue.tables()}
@@ -53,10 +53,10 @@ def test_a_study_without_ensembles_has_no_rows_and_no_remark_of_them(full_study)
     without = Study(full_study.params, made)
     assert TABLES["ensembles"].rows(without).empty
     assert not any("Ensembles" in note for note in alignment_notes(without))
-    before = calibration.summary_rows(full_study["seed_summary"], "ece", "resampled")
+    before = calibration.summary_rows(full_study["seed_summary"], "ece", "resampled", roles=PAPER)
     pd.testing.assert_frame_equal(
         before.reset_index(drop=True),
-        calibration.summary_rows(without["seed_summary"], "ece", "resampled").reset_index(drop=True),
+        calibration.summary_rows(without["seed_summary"], "ece", "resampled", roles=PAPER).reset_index(drop=True),
     )
 
 
@@ -71,23 +71,23 @@ def test_each_curve_stands_once_for_each_n(full_study):
 def test_only_a_curve_that_bends_down_has_a_ring(full_study):
     rows = full_study["best_of_n_schemes"]
     rows = rows[(rows["base"] != "small") & (rows["regime"] != "balanced")]
-    figure = over_optimisation.over_optimisation(rows, "resampled")
+    figure = over_optimisation.over_optimisation(rows, "resampled", roles=PAPER)
     rings = [line for axis in figure.axes for line in axis.get_lines() if line.get_markersize() == 11]
-    assert [line.get_color() for line in rings] == [style.scheme_colour("averaging")] * 2
+    assert [line.get_color() for line in rings] == [style.scheme_colour("averaging", PAPER)] * 2
     note = next(note for note in alignment_notes(full_study) if note.startswith("Over-optimisation (base tiny"))
     assert "highest at the largest n = 16 for 7 of 8 schemes; before it: averaging at n = " in note
 
 
 def test_without_scores_the_panel_says_that_the_judge_gives_none(full_study):
-    figure = over_optimisation.over_optimisation(tables.empty("best_of_n_schemes"), "resampled")
+    figure = over_optimisation.over_optimisation(tables.empty("best_of_n_schemes"), "resampled", roles=PAPER)
     assert "gives no scores" in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
     assert not any(note.startswith("Over-optimisation") for note in alignment_notes(Study(full_study.params, {})))
 
 
 def test_duels_hold_our_numbers_and_the_printed_ones_unchanged(full_study):
-    rows = ranking.duel_rows(full_study["scheme_duels"], full_study["seed_summary"], _printed(), "resampled").set_index(
-        ["data", "base", "scheme"]
-    )
+    rows = ranking.duel_rows(
+        full_study["scheme_duels"], full_study["seed_summary"], _printed(), "resampled", roles=PAPER
+    ).set_index(["data", "base", "scheme"])
     theirs = rows.loc[("published: pythia-1_4b", "pythia-1_4b", "more")]
     assert (theirs["win"], theirs["tie"], theirs["lose"]) == (0.44, 0.22, 0.34)
     assert (theirs["net"], theirs["ece_difference"]) == (pytest.approx(0.10), pytest.approx(0.0109 - 0.0177))

@@ -12,6 +12,7 @@ from more_repro.report.page.build import make_paper_tables, published_tables
 from more_repro.report.paper_tables.null_columns import folded
 from more_repro.report.run_tables import placebo_sentences
 from more_repro.report.style import NotMeasured
+from more_repro.schemes import PAPER
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def made(full_study):
 
 
 def test_temperature_rows_join_before_after_and_the_band_after(full_study):
-    rows = control.temperature_rows(full_study["seed_summary"], full_study["metrics"], "resampled")
+    rows = control.temperature_rows(full_study["seed_summary"], full_study["metrics"], "resampled", roles=PAPER)
     assert not rows.duplicated(["base", "scheme"]).any()
     assert {"multitask", "more", "averaging", "raw"} <= set(rows["scheme"])
     assert "single" not in set(rows["scheme"])
@@ -45,7 +46,7 @@ def test_reuse_shows_sources_whose_passes_differ_and_no_others(full_study):
 
 
 def test_length_rows_hold_each_scheme_once_and_singles_on_their_own_source(full_study):
-    rows = length_bias.length_rows(full_study["length_bias"], "resampled")
+    rows = length_bias.length_rows(full_study["length_bias"], "resampled", roles=PAPER)
     assert not rows.duplicated(["base", "scheme", "source"]).any()
     top = rows[rows["scheme"] == "top"]
     assert (top["trained_on"] == top["source"]).all()
@@ -58,10 +59,10 @@ def test_leave_one_out_is_in_order_and_of_this_run(full_study):
     rows = regression.leave_one_out_rows(full_study["influence"])
     assert rows["estimate_without"].is_monotonic_increasing
     assert set(rows["data"]) == {"this run"}
-    text = " ".join(t.get_text() for t in regression.leave_one_out(full_study["influence"].iloc[:0]).texts)
+    text = " ".join(t.get_text() for t in regression.leave_one_out(full_study["influence"].iloc[:0], roles=PAPER).texts)
     assert "not measured" in text
     with pytest.raises(NotMeasured):
-        regression.leave_one_out.__wrapped__(full_study["influence"].iloc[:0])
+        regression.leave_one_out.__wrapped__(full_study["influence"].iloc[:0], roles=PAPER)
 
 
 def test_published_figure_holds_the_differences_of_tables_1_and_2(full_study):
@@ -116,7 +117,7 @@ def test_an_ece_whose_null_is_far_from_multitasks_is_marked():
     rows = rows.assign(ece_difference=[np.nan, -0.01, -0.01], ece_noise_low=-0.012, ece_noise_high=0.012)
     shown = pd.DataFrame({"scheme": list(nulls), "ece": "0.0500 [0.0400, 0.0600]", "ece_null": "0.020"})
     shown = shown.assign(ece_difference="", ece_noise_low="", ece_noise_high="")
-    cells = [cell.split(UNDER) for cell in folded(shown, rows)["ece"]]
+    cells = [cell.split(UNDER) for cell in folded(shown, rows, PAPER)["ece"]]
     assert [cell[0] for cell in cells] == [*2 * ["0.0500 [0.0400, 0.0600]"], "0.0500† [0.0400, 0.0600]"]
     assert cells[1][1:] == ["null 0.020", "to multitask -0.010", "noise -0.012 to 0.012"]
     assert cells[2][1:] == ["null 0.020"]

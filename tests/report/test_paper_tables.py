@@ -9,6 +9,7 @@ from more_repro.report import catalogue
 from more_repro.report.page.build import make_paper_tables, published_tables
 from more_repro.report.paper_tables import paper
 from more_repro.report.run_tables import Study
+from more_repro.schemes import PAPER
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,11 @@ def test_missing_parts_leave_tables_empty_not_broken(full_study):
     made = make_paper_tables(Study(full_study.params, {}), {})
     assert all(table.empty for name, table in made.items() if name != "table3")
     only = paper.table1(
-        full_study["seed_summary"], tables.empty("perplexity"), tables.empty("scheme_duels"), None, "resampled"
+        full_study["seed_summary"],
+        tables.empty("perplexity"),
+        tables.empty("scheme_duels"),
+        None,
+        "resampled",
+        roles=PAPER,
     )
     assert only["accuracy"].notna().any()

@@ -22,6 +22,7 @@ from more_repro.report.figures import (
 )
 from more_repro.report.row_selection import first_seed, of_regime, subset_size, whole
 from more_repro.report.run_tables import Study
+from more_repro.schemes import PAPER
 
 ENTRIES = catalogue.figures()
 
@@ -59,15 +60,19 @@ def test_equal_tables_give_equal_bytes(name, full_study):
 
 
 def test_svg_loads_nothing_from_outside(full_study):
-    svg = style.svg_bytes(transfer.fig1_left(full_study["metrics"], "resampled")).decode()
+    svg = style.svg_bytes(transfer.fig1_left(full_study["metrics"], "resampled", roles=PAPER)).decode()
     assert not re.search(r'(?:src|href)="(?!#|data:)', svg)
 
 
 def test_every_known_scheme_has_its_own_colour_and_marker():
     schemes = ("raw", "top", "averaging", "multitask", "more", "more_slow", "proportional", "random")
     schemes += ("smoothed", "centered", "sum_to_zero", "ensemble_weighted", "ensemble_minimum", "ensemble_cautious")
-    assert len({style.scheme_colour(s) for s in schemes}) == len({style.scheme_marker(s) for s in schemes}) == 14
-    assert style.scheme_colour("my_own") == style.scheme_colour("my_own")
+    assert (
+        len({style.scheme_colour(s, PAPER) for s in schemes})
+        == len({style.scheme_marker(s, PAPER) for s in schemes})
+        == 14
+    )
+    assert style.scheme_colour("my_own", PAPER) == style.scheme_colour("my_own", PAPER)
 
 
 def test_show_refuses_an_empty_alt_text(full_study):
@@ -97,7 +102,7 @@ def test_first_seed_keeps_one_seed_of_each_model(full_study):
 
 
 def test_fig6_places_each_model_at_its_number_of_sources(full_study):
-    rows = number_of_sources.fig6_rows(full_study["seed_summary"], "resampled", 5)
+    rows = number_of_sources.fig6_rows(full_study["seed_summary"], "resampled", 5, roles=PAPER)
     assert subset_size("first3", 5) == 3
     assert subset_size("mixture", 5) == 5
     assert subset_size("helpful", 5) is None
@@ -108,7 +113,7 @@ def test_fig6_places_each_model_at_its_number_of_sources(full_study):
 
 
 def test_fig5_compares_single_models_on_their_own_source_only(full_study):
-    rows = scheme_margins.fig5_rows(full_study["margin_histogram"], "resampled", ("helpful", "harmless"))
+    rows = scheme_margins.fig5_rows(full_study["margin_histogram"], "resampled", ("helpful", "harmless"), roles=PAPER)
     single = rows[rows["scheme"] == "single"]
     assert (single["trained_on"] == single["source"]).all()
     assert set(rows["source"]) == {"helpful", "harmless"}
@@ -129,11 +134,11 @@ def test_the_partial_plot_draws_the_table_of_the_regression(full_study):
     """Evaluation holds those values free of groups and accuracy; here they are drawn as they stand."""
     influence = full_study["influence"]
     rows = influence[influence["data"].eq("this run") & influence["outcome"].eq("net_win")]
-    (axis,) = regression.regression(influence).axes
+    (axis,) = regression.regression(influence, roles=PAPER).axes
     marks = {tuple(line.get_xydata()[0]) for line in axis.lines if len(line.get_xdata()) == 1}
     assert set(zip(rows["partial_term"], rows["partial_outcome"], strict=True)) <= marks
     with pytest.raises(style.NotMeasured, match="3 aligned reward models are too few"):
-        regression.regression.__wrapped__(rows.head(3))
+        regression.regression.__wrapped__(rows.head(3), roles=PAPER)
 
 
 def test_short_leaves_no_control_character_and_no_long_text():
@@ -163,7 +168,7 @@ def _texts(figure) -> str:
 
 
 def test_positions_of_an_svg_are_short_and_its_ids_whole(full_study):
-    figure = transfer.fig1_left(full_study["metrics"], "resampled")
+    figure = transfer.fig1_left(full_study["metrics"], "resampled", roles=PAPER)
     svg = style.svg_bytes(figure).decode()
     assert not re.search(r' d="[^"]*\.\d{3}', svg)
     ids = set(re.findall(r'id="([^"]+)"', svg))
@@ -189,14 +194,14 @@ def test_accuracy_of_singles_and_reliability_have_panels_for_every_base(full_stu
         titles = " ".join(axis.get_title(loc="left") for axis in entry.draw(full_study, "resampled").axes)
         assert "tiny" in titles
         assert "small" in titles
-    heat = transfer.fig1_left(full_study["metrics"], "resampled")
+    heat = transfer.fig1_left(full_study["metrics"], "resampled", roles=PAPER)
     assert len({axis.collections[0].get_clim() for axis in heat.axes if axis.get_title(loc="left")}) == 1
 
 
 def test_a_bin_that_is_nearly_always_wrong_is_not_cut_off(full_study):
     table = full_study["reliability"].copy()
     table.loc[table["bin_low"].round(1) == 0.8, "accuracy"] = 0.07
-    figure = reliability.reliability(table, "resampled")
+    figure = reliability.reliability(table, "resampled", roles=PAPER)
     panels = [axis for axis in figure.axes if axis.has_data()]
     tops = [max(bar.get_y() + bar.get_height() for bar in axis.patches) for axis in panels]
     assert all(axis.get_ylim()[0] < top < 0.07 for axis, top in zip(panels, tops, strict=True))
@@ -206,7 +211,7 @@ def test_lambda_is_drawn_for_every_scheme_in_which_it_moves(full_study):
     assert set(scheme.fig2_rows(full_study["training_log"], "resampled")["scheme"]) == {
         "more", "more_slow", "proportional", "random",
     }  # fmt: skip
-    figure = scheme.fig2(full_study["training_log"], "resampled")
+    figure = scheme.fig2(full_study["training_log"], "resampled", roles=PAPER)
     panels = [axis for axis in figure.get_axes() if axis.get_xlabel() == "training step"]
     assert len(panels) == 4  # and multitask, whose lambda stands still, has none
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from more_repro.params import ENSEMBLES
 from more_repro.reward.ensembles import CAUTION, combine, scales_of
+from more_repro.schemes import ENSEMBLES
 
 few = settings(max_examples=40, deadline=None)
 

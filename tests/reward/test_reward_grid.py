@@ -12,11 +12,14 @@ from tiny_study import tiny_params, write_study
 from more_repro import tables
 from more_repro.engine.batching.token_pairs import encode_sequences
 from more_repro.engine.model import load_reward_model, score
-from more_repro.params import ENSEMBLES, Params
+from more_repro.lm import base_files
+from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.reward import derived_schemes, grid, held_out_judge, scoring
+from more_repro.schemes import ENSEMBLES
 from more_repro.workers import function_named
+from renamed import renamed, renamed_params
 
 
 def in_process(function, jobs, label, preload=()):
@@ -59,9 +62,6 @@ def test_sweep_of_all_sources_is_the_mixture_itself():
     sweep = params.rm.sweep.model_copy(update={"counts": (2, 3, 4)})
     params = params.model_copy(update={"rm": params.rm.model_copy(update={"sweep": sweep})})
     assert grid.sweep_counts(params, "nano", "more") == [2]
-    assert grid.trained_sources(params, "first2") == ("helpful", "harmless")
-    with pytest.raises(ValueError, match="found 'nothing'"):
-        grid.trained_sources(params, "nothing")
 
 
 def test_every_model_of_the_grid_is_written(trained):
@@ -152,7 +152,7 @@ def test_best_of_models_are_each_named_once_and_singles_are_refused():
     assert len(found) == len(set(found)) == 3 * 2 * 2 + 2 + 1  # mixture by regime and seed; raw by seed; one length
     assert RewardModelId("nano", "none", "raw", "none", 1) in found
     assert RewardModelId("nano", "other", "ensemble_minimum", "mixture", 1) in found
-    assert found.count(grid.LENGTH) == 1
+    assert found.count(grid.LENGTH_RULE) == 1
     single = params.model_copy(update={"align": align.model_copy(update={"schemes": ("single",)})})
     with pytest.raises(ValueError, match=r"align.schemes names 'single', which is one model for each source"):
         grid.aligned_models(single)
@@ -176,9 +176,10 @@ def test_ensembles_in_the_scores_are_made_of_standardised_single_models(trained)
 def test_samples_of_an_ensemble_need_the_scores_of_its_base(trained):
     _, paths, _ = trained
     with pytest.raises(tables.TableError, match="scores"):
-        derived_schemes.read_validation(Paths(paths.profile, paths.root / "elsewhere"), ["nano"])
+        derived_schemes.read_validation(Paths(paths.profile, paths.root / "elsewhere"), ["nano"], "single")
+    of = derived_schemes.read_validation(paths, ["nano"], "single")
     with pytest.raises(ValueError, match="no validation rewards of nano/resampled/single/helpful/seed7"):
-        derived_schemes.read_validation(paths, ["nano"])(RewardModelId("nano", "resampled", "single", "helpful", 7))
+        of(RewardModelId("nano", "resampled", "single", "helpful", 7))
 
 
 def test_length_counts_words(trained):
@@ -201,7 +202,7 @@ def test_without_single_models_there_is_no_averaging(trained):
     schemes = {name: scheme for name, scheme in params.schemes.items() if name != "single"}
     fewer = params.model_copy(update={"schemes": schemes})
     assert derived_schemes.derived_models(fewer, "nano") == []
-    with pytest.raises(ValueError, match="no scheme 'single'"):
+    with pytest.raises(ValueError, match=r"params\.schemes trains none \(trained_on: each\)"):
         derived_schemes.members(fewer, RewardModelId("nano", "resampled", "averaging", "mixture", 0))
 
 
@@ -216,7 +217,7 @@ def test_samples_score_as_pairs_do(trained):
         RewardModelId("nano", "resampled", "ensemble_weighted", "mixture", 1),
         RewardModelId("nano", "resampled", "ensemble_minimum", "mixture", 0),
         RewardModelId("nano", "resampled", "ensemble_cautious", "mixture", 1),
-        grid.LENGTH,
+        grid.LENGTH_RULE,
     ]
     found = scoring.score_samples(params, paths, models, samples)
     assert list(found.columns) == [*MODEL_KEY, "prompt_id", "number", "reward"]
@@ -228,6 +229,31 @@ def test_samples_score_as_pairs_do(trained):
         theirs = scores[same & (scores["trained_on"] == model.trained_on)]["reward_chosen"]
         assert np.allclose(mine, theirs, atol=1e-5)
     assert scoring.score_samples(params, paths, [], samples).empty
+
+
+def test_the_judge_takes_the_base_with_the_most_parameters(tmp_path):
+    params = tiny_params()
+    params = params.model_copy(update={"bases": dict.fromkeys(("a", "b", "c"), params.bases["nano"])})
+    paths = Paths("tiny", tmp_path)
+    for sizes, largest in (((3, 9, 5), "b"), ((9, 3, 9), "c"), ((1, 1, 1), "c")):
+        for base, size in zip(params.bases, sizes, strict=True):
+            paths.base(base).mkdir(parents=True, exist_ok=True)
+            base_files.write_pointer(paths.base(base), "hub", "x/y", "main", n_parameters=size)
+        assert held_out_judge.largest_base(params, paths) == largest
+
+
+def test_renamed_schemes_are_derived_from_all_the_same(trained):
+    params, paths, outputs = trained
+    other = renamed_params(params)
+    assert derived_schemes.derived_models(other, "nano") == derived_schemes.derived_models(params, "nano")
+    for model in derived_schemes.derived_models(other, "nano"):
+        assert [member.scheme for member in derived_schemes.members(other, model)] == ["per_source"] * 3
+    elsewhere = Paths(paths.profile, paths.root / "renamed")
+    tables.write(renamed(outputs["scores"]), elsewhere.scores("nano"), "scores")
+    one = derived_schemes.read_validation(paths, ["nano"], params.roles.single)
+    two = derived_schemes.read_validation(elsewhere, ["nano"], other.roles.single)
+    member, again = (RewardModelId("nano", "resampled", name, "helpful", 0) for name in ("single", "per_source"))
+    assert np.array_equal(one(member), two(again))
 
 
 def test_held_out_model_trains_on_validation_pairs_and_scores(trained):

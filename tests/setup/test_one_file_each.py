@@ -42,9 +42,7 @@ def put_in(tree: Path, thing: str) -> None:
     if entry.exists():
         params = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
         for section, keys in yaml.safe_load(entry.read_text(encoding="utf-8")).items():
-            for name, value in keys.items():
-                like = next(iter(params[section].values())) if isinstance(value, dict) else None
-                params[section][name] = value if like is None else like | value
+            params[section] |= keys
         (tree / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from more_repro import tables
-from more_repro.evaluation.claims.more_against_controls import control_schemes, controls_table
+from more_repro.evaluation.claims.more_against_controls import controls_table
 from more_repro.evaluation.comparisons.on_same_pairs import paired_table
 from more_repro.evaluation.comparisons.over_seeds import comparisons
 from more_repro.evaluation.comparisons.seed_summary import seed_summary
@@ -20,10 +20,10 @@ from more_repro.evaluation.regression.power import power_curve
 from more_repro.evaluation.regression.regression import regression_table
 from more_repro.evaluation.regression.split_half import half_table
 from more_repro.params import Params
+from more_repro.schemes import MIXTURE, NONE, control_schemes
 
 THIS_RUN = "this run"
 PUBLISHED = "published"
-RAW = "none"  # trained_on of raw heads
 
 
 def evaluate_all(params: Params, scores: pd.DataFrame, truth: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
@@ -34,20 +34,20 @@ def evaluate_all(params: Params, scores: pd.DataFrame, truth: pd.DataFrame | Non
     test pairs. Distributions of margins are of raw heads and of the models trained on the mixture or on one source (not
     of the length rule or the sweep over K); outliers are of the latter only, as in the paper.
     """
-    controls = control_schemes(params.schemes)
+    controls, roles = control_schemes(params.schemes), params.roles
     models = scored_models(scores, truth)
     metrics, reliability = calibration_tables(models, params.stats, params.align.sources)
-    trained_on = ("mixture", *params.sources)
+    trained_on = (MIXTURE, *params.sources)
     return {
         "metrics": metrics,
         "reliability": reliability,
-        "margin_boxes": margin_boxes(models, (*trained_on, RAW)),
-        "margin_histogram": margin_histogram(models, (*trained_on, RAW)),
+        "margin_boxes": margin_boxes(models, (*trained_on, NONE)),
+        "margin_histogram": margin_histogram(models, (*trained_on, NONE)),
         "outliers": outliers(models, trained_on, params.stats),
-        "seed_summary": seed_summary(metrics, params.stats),
-        "comparisons": comparisons(metrics, params.stats, controls),
-        "controls": controls_table(metrics, params.stats, controls),
-        "paired": paired_table(models, params.stats, params.align.sources),
+        "seed_summary": seed_summary(metrics, params.stats, roles),
+        "comparisons": comparisons(metrics, params.stats, roles, controls),
+        "controls": controls_table(metrics, params.stats, roles, controls),
+        "paired": paired_table(models, params.stats, params.align.sources, roles),
         "length_bias": length_bias(models, params.stats, params.align.sources),
     }
 

@@ -3,15 +3,31 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from more_repro.store.atomic import write_text
 from more_repro.store.digests import file_digest
 
+_POINTER = "base.json"
 
-def write_pointer(out: Path, kind: str, location: str | None, revision: str | None, rendering: str = "plain") -> None:
-    """Write out/base.json: a `local` base lies in the folder, a `hub` base at its id and commit."""
-    pointer = {"kind": kind, "location": location, "revision": revision, "rendering": rendering}
-    write_text(out / "base.json", json.dumps(pointer) + "\n")
+
+def write_pointer(
+    out: Path,
+    kind: str,
+    location: str | None,
+    revision: str | None,
+    rendering: str = "plain",
+    *,
+    n_parameters: int,
+) -> None:
+    """Write out/base.json: a `local` base lies in the folder, a `hub` base at its id and commit, or in another folder.
+
+    n_parameters: of the language model, shared ones counted once.
+    """
+    pointer = {
+        "kind": kind, "location": location, "revision": revision, "rendering": rendering, "n_parameters": n_parameters,
+    }  # fmt: skip
+    write_text(out / _POINTER, json.dumps(pointer) + "\n")
 
 
 def origin(path: Path) -> tuple[str, str | None]:
@@ -27,6 +43,16 @@ def rendering(path: Path) -> str:
     return _pointer(path).get("rendering") or "plain"
 
 
+def n_parameters(path: Path) -> int:
+    """Number of parameters of the language model, as it was counted when the base was made."""
+    found = _pointer(path).get("n_parameters")
+    if found is None:
+        raise ValueError(
+            f"{path / _POINTER}: no number of parameters; `dvc repro --force base@{path.name}` counts them"
+        )
+    return int(found)
+
+
 def fingerprint(path: Path) -> str:
     """16 hex digits that change with the base and its rendering: the files' bytes, or a hub model's name and commit."""
     pointer = _pointer(path)
@@ -34,12 +60,13 @@ def fingerprint(path: Path) -> str:
     folder = Path(pointer["location"] or path)
     if folder.is_dir():
         for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")]):
-            hasher.update(bytes.fromhex(file_digest(file)))
+            if file.name != _POINTER:  # what a model is loaded by stands above
+                hasher.update(bytes.fromhex(file_digest(file)))
     return hasher.hexdigest()[:16]
 
 
-def _pointer(path: Path) -> dict[str, str | None]:
-    file = Path(path) / "base.json"
+def _pointer(path: Path) -> dict[str, Any]:
+    file = Path(path) / _POINTER
     if not file.exists():
         raise FileNotFoundError(f"{file}: no such base; `dvc repro` makes it")
     return json.loads(file.read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -25,7 +26,7 @@ from more_repro.lm.encoding import Example, encode_texts
 from more_repro.lm.sequence_classifier import HEAD, check_loaded, draw_head, ensure_padding, quiet_loading
 from more_repro.lm.tokenizers import make_tokenizer
 from more_repro.lm.training import CausalTraining, train_causal_lm
-from more_repro.params import Base
+from more_repro.params import Base, Pretraining
 from more_repro.store.checkpoint import drop_checkpoints
 from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest, digest_of
@@ -45,35 +46,46 @@ def make_base(
     max_length: int,
     checkpoints: Path | None = None,
 ) -> pd.DataFrame:
-    """Pretrain a base on the corpus, or with `settings.location` point at a hub model, under `out`.
+    """Pretrain a base on the corpus, or point at the model that `settings.model` names, under `out`.
 
     corpus: rendered transcripts. `out/base.json` is written last, so a folder that has it is whole. checkpoints: a
     folder of this base's own, from where a long pretraining that was killed goes on; it is deleted at the end.
-    Returns the table "base_training"; a hub base has no row. Raises ValueError where the rendering asks for a chat
-    template that the tokenizer lacks or that cannot serve.
+    Returns the table "base_training"; a model from elsewhere has no row. Raises ValueError for a folder that is not
+    there, and where the rendering asks for a chat template that the tokenizer lacks or that cannot serve.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if settings.location is not None:
-        _resolve(settings.location, settings.revision)
-        _tokenizer_of(settings.location, settings.revision, settings.rendering)
-        write_pointer(out, "hub", settings.location, settings.revision, settings.rendering)
+    if settings.pretrain is None:
+        location = _located(name, settings)
+        _tokenizer_of(location, settings.revision, settings.rendering)
+        counted = count_parameters(location, settings.revision)
+        write_pointer(out, "hub", location, settings.revision, settings.rendering, n_parameters=counted)
         return tables.empty("base_training")
-    if settings.rendering == "chat_template":
-        raise ValueError(f"bases.{name}: rendering is chat_template, but a tokenizer made here has none; ask for plain")
-    tokenizer = make_tokenizer(settings.tokenizer, corpus, settings.vocabulary, max_length)
+    asked = settings.pretrain
+    tokenizer = make_tokenizer(asked.tokenizer, corpus, asked.vocabulary, max_length)
     examples = [Example([*ids, tokenizer.eos_token_id][-max_length:], 0) for ids in encode_texts(tokenizer, corpus)]
-    model = _new_model(settings, tokenizer, seed, max_length)
-    course = CausalTraining(settings.batch_size, settings.steps, settings.learning_rate, WARMUP_RATIO, seed)
+    model = _new_model(asked, tokenizer, seed, max_length)
+    course = CausalTraining(asked.batch_size, asked.steps, asked.learning_rate, WARMUP_RATIO, seed)
     key = _pretraining_key(settings, corpus, seed, max_length)
     log = train_causal_lm(model, examples, course, name=f"pretrain {name}", checkpoints=checkpoints, fingerprint=key)
     model.config.use_cache = True
     with quiet_loading():
         model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    write_pointer(out, "local", None, None)
+    write_pointer(out, "local", None, None, n_parameters=_n_parameters(model))
     if checkpoints is not None:
         drop_checkpoints(checkpoints)
     return tables.check(log.assign(base=name), "base_training")
+
+
+def count_parameters(location: str, revision: str | None) -> int:
+    """Parameters of a hub model or of one in a folder, shared ones once: built without memory from its config."""
+    config = AutoConfig.from_pretrained(location, revision=revision, trust_remote_code=False)
+    with torch.device("meta"):
+        return _n_parameters(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
+
+
+def _n_parameters(model: PreTrainedModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
@@ -137,7 +149,9 @@ def load_sequence_classifier(path: Path, seed: int, dtype: torch.dtype = torch.f
     return model.eval()
 
 
-def _new_model(settings: Base, tokenizer: PreTrainedTokenizerBase, seed: int, max_length: int) -> PreTrainedModel:
+def _new_model(
+    settings: Pretraining, tokenizer: PreTrainedTokenizerBase, seed: int, max_length: int
+) -> PreTrainedModel:
     shared: dict[str, Any] = {
         "vocab_size": len(tokenizer), "hidden_size": settings.hidden_size,
         "intermediate_size": settings.intermediate_size, "num_hidden_layers": settings.layers,
@@ -163,10 +177,17 @@ def _pretraining_key(settings: Base, corpus: Sequence[str], seed: int, max_lengt
     return digest_of(settings.model_dump(), digest(corpus), seed, max_length, versions, code)
 
 
-def _resolve(location: str, revision: str | None) -> None:
-    """Check a local folder, or fetch a hub model's files into the hub's own cache."""
-    if Path(location).is_dir():
-        return
+def _located(name: str, settings: Base) -> str:
+    """Check a folder, or fetch a hub model's files into the hub's own cache; what from_pretrained is asked for."""
+    location = str(settings.model)
+    if settings.is_folder:
+        folder = Path(location).expanduser()
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"bases.{name}.model: {folder} is no folder with a model's config.json")
+        return str(folder)
+    if Path(location).exists():
+        raise ValueError(f"bases.{name}.model: {location} is a folder here: write ./{location}, or move it away")
     from huggingface_hub import snapshot_download
 
-    snapshot_download(location, revision=revision, allow_patterns=list(_HUB_FILES))
+    snapshot_download(location, revision=settings.revision, allow_patterns=list(_HUB_FILES))
+    return location

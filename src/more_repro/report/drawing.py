@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from more_repro.report import style
 from more_repro.report.row_selection import bases_of
+from more_repro.schemes import Roles
 
 NULL_LABEL = "null band: perfectly calibrated, same n"
 _BASE_FACES = ("full", "none", "left", "right", "top", "bottom")
@@ -64,16 +65,16 @@ def with_half(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(half=np.maximum(rows["high"] - rows["estimate"], rows["estimate"] - rows["low"]))
 
 
-def draw_point(axis: Axes, x: float, row: Mapping[Any, Any], scheme: str) -> None:
+def draw_point(axis: Axes, x: float, row: Mapping[Any, Any], scheme: str, roles: Roles) -> None:
     """A row's estimate with its interval, upright, in colour and marker of a scheme."""
     estimate, low, high = float(row["estimate"]), float(row["low"]), float(row["high"])
-    colour = style.scheme_colour(scheme)
+    colour = style.scheme_colour(scheme, roles)
     if np.isfinite(low) and np.isfinite(high):
         axis.vlines(x, low, high, color=colour, linewidth=1.4, alpha=0.8, zorder=2)
     axis.plot(
         [x],
         [estimate],
-        style.scheme_marker(scheme),
+        style.scheme_marker(scheme, roles),
         color=colour,
         markeredgecolor=style.CARD,
         markeredgewidth=0.5,
@@ -110,32 +111,32 @@ def draw_trajectories(axis: Axes, rows: pd.DataFrame, column: str, names: Sequen
         axis.plot(curve["step"], curve[f"{column}_mean"], **line)  # type: ignore[arg-type]
 
 
-def policy_mark(axis: Axes, x: float, y: float, row: dict, bases: list[str]) -> None:
+def policy_mark(axis: Axes, x: float, y: float, row: dict, bases: list[str], roles: Roles) -> None:
     """A point: colour and marker of the scheme, filling of the base."""
     place = bases.index(row["base"]) if row["base"] in bases else 0
     axis.plot(
         [x],
         [y],
-        style.scheme_marker(row["scheme"]),
-        color=style.scheme_colour(row["scheme"]),
+        style.scheme_marker(row["scheme"], roles),
+        color=style.scheme_colour(row["scheme"], roles),
         markersize=6.5,
         fillstyle=_BASE_FACES[place % len(_BASE_FACES)],
         markerfacecoloralt=style.CARD,
     )
 
 
-def policy_handles(rows: pd.DataFrame) -> list[Line2D]:
+def policy_handles(rows: pd.DataFrame, roles: Roles) -> list[Line2D]:
     """Legend of `policy_mark`: the schemes of the rows, then their bases."""
     schemes = [
         Line2D(
             [],
             [],
             linestyle="",
-            color=style.scheme_colour(s),
-            marker=style.scheme_marker(s),
+            color=style.scheme_colour(s, roles),
+            marker=style.scheme_marker(s, roles),
             label=style.scheme_label(s),
         )
-        for s in style.scheme_order(rows["scheme"])
+        for s in style.scheme_order(rows["scheme"], roles)
     ]
     bases = [
         Line2D(
@@ -158,11 +159,11 @@ def plain(name: str) -> str:
     return style.short(name.replace("_", " ").replace("ece", "ECE"), 40)
 
 
-def scheme_handles(schemes: Iterable[str], linewidth: float = 1.6) -> list[Line2D]:
+def scheme_handles(schemes: Iterable[str], roles: Roles, linewidth: float = 1.6) -> list[Line2D]:
     """Legend of schemes: colour and marker of each, in the order given."""
     return [
         Line2D(
-            [], [], color=style.scheme_colour(s), marker=style.scheme_marker(s), linewidth=linewidth,
+            [], [], color=style.scheme_colour(s, roles), marker=style.scheme_marker(s, roles), linewidth=linewidth,
             label=style.scheme_label(s),
         )
         for s in schemes

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from more_repro.report.style import scheme_name
+from more_repro.schemes import NONE
 
 BLANK = "–"
 _NAMES = ("metric", "outcome", "term")  # columns that hold names of columns
@@ -57,5 +58,5 @@ def texts(table: pd.DataFrame, digits: Mapping[str, int] | None = None, default:
             out[name] = [re.sub(r"\bece\b", "ECE", str(v).replace("_", " ")) for v in table[name]]
         else:
             d = 0 if _whole(table[name]) else d
-            out[name] = [BLANK if isinstance(v, str) and v == "none" else number(v, d) for v in table[name]]
+            out[name] = [BLANK if isinstance(v, str) and v == NONE else number(v, d) for v in table[name]]
     return pd.DataFrame(out, columns=list(out), dtype="str")

@@ -1,36 +1,33 @@
 """Choosing and ordering the rows that a figure or table shows."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from more_repro.params import Params
 from more_repro.report.style import NotMeasured, scheme_order
-
-POOLED = ("all", "align", "mean")  # values of `source` that name no data set
-_SUBSET = r"first\d+"
+from more_repro.schemes import NONE, POOLED, Roles, TrainedOn, is_first_k
 
 
-def order_tables(
-    tables: dict[str, pd.DataFrame], sources: Sequence[str], bases: Sequence[str], regimes: Sequence[str]
-) -> dict[str, pd.DataFrame]:
+def order_tables(tables: dict[str, pd.DataFrame], params: Params) -> dict[str, pd.DataFrame]:
     """The same tables with rows in the order of the study: figures draw in the order of appearance."""
+    sources = params.sources
     ranks = {
-        "regime": _ranks(regimes),
-        "base": _ranks(bases),
+        "regime": _ranks(params.regimes),
+        "base": _ranks(params.bases),
         "source": _ranks((*sources, *POOLED)),
         "trained_on": _ranks(sources),
         "tested_on": _ranks(sources),
         "source_a": _ranks(sources),
         "source_b": _ranks(sources),
     }
-    return {name: _ordered(table, ranks) for name, table in tables.items()}
+    return {name: _ordered(table, ranks, params.roles) for name, table in tables.items()}
 
 
-def _ordered(table: pd.DataFrame, ranks: dict[str, dict[str, int]]) -> pd.DataFrame:
+def _ordered(table: pd.DataFrame, ranks: dict[str, dict[str, int]], roles: Roles) -> pd.DataFrame:
     keys = {c: table[c].map(lambda v, r=ranks[c]: r.get(v, len(r))) for c in ranks if c in table.columns}
     if "scheme" in table.columns:
-        known = _ranks(scheme_order(table["scheme"]))
+        known = _ranks(scheme_order(table["scheme"], roles))
         keys["scheme"] = table["scheme"].map(known)
     if not keys or table.empty:
         return table
@@ -51,7 +48,7 @@ def need(table: pd.DataFrame, reason: str) -> pd.DataFrame:
 
 def of_regime(table: pd.DataFrame, regime: str | None) -> pd.DataFrame:
     """Rows of a regime, with those that belong to none (raw heads, the length rule); None keeps all."""
-    return table if regime is None else table[table["regime"].isin((regime, "none"))]
+    return table if regime is None else table[table["regime"].isin((regime, NONE))]
 
 
 def of_base(table: pd.DataFrame, base: str) -> pd.DataFrame:
@@ -70,17 +67,16 @@ def data_sets(table: pd.DataFrame) -> pd.DataFrame:
 
 def whole(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of models of every source or of one; those of the first K sources (Fig 6) left out."""
-    return table[~table["trained_on"].str.fullmatch(_SUBSET)]
+    return table[~table["trained_on"].map(is_first_k).astype(bool)]
 
 
 def subset_size(trained_on: str, n_sources: int) -> int | None:
     """K of "first<K>", or of the whole mixture; None for anything else."""
-    match = re.fullmatch(r"first(\d+)", trained_on)
-    return int(match.group(1)) if match else n_sources if trained_on == "mixture" else None
+    return TrainedOn.parse(trained_on).n_mixed(n_sources)
 
 
 def bases_of(table: pd.DataFrame) -> list[str]:
-    return [b for b in dict.fromkeys(table["base"]) if b != "none"]
+    return [b for b in dict.fromkeys(table["base"]) if b != NONE]
 
 
 def sources_of(table: pd.DataFrame) -> list[str]:
@@ -95,16 +91,16 @@ def first_seed(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["seed"] == lowest]
 
 
-def model_label(scheme: str, trained_on: str) -> str:
+def model_label(scheme: str, trained_on: str, roles: Roles) -> str:
     """A reward model's name inside one base and regime: "single: helpful", "multitask"."""
-    return f"single: {trained_on}" if scheme == "single" else scheme
+    return f"{scheme}: {trained_on}" if scheme == roles.single else scheme
 
 
-def labelled(table: pd.DataFrame) -> pd.DataFrame:
+def labelled(table: pd.DataFrame, roles: Roles) -> pd.DataFrame:
     """With a column `model`, in the house order of schemes."""
-    order = scheme_order(table["scheme"])
+    order = scheme_order(table["scheme"], roles)
     ranked = table.assign(
-        model=[model_label(s, t) for s, t in zip(table["scheme"], table["trained_on"], strict=True)],
+        model=[model_label(s, t, roles) for s, t in zip(table["scheme"], table["trained_on"], strict=True)],
         _rank=table["scheme"].map({s: n for n, s in enumerate(order)}),
     )
     return ranked.sort_values("_rank", kind="stable").drop(columns="_rank")

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables as schemas
-from more_repro.params import ENSEMBLES, Params
+from more_repro.params import Params
 from more_repro.records import MODEL_KEY
 from more_repro.report.formatting import interval
 from more_repro.report.row_selection import data_sets, of_regime, order_tables, whole
+from more_repro.schemes import ALL, AVERAGING, ENSEMBLES, LENGTH, MIXTURE, RAW, Roles
 
-NOT_TRAINED = ("raw", "length", "averaging")
+NOT_TRAINED = (RAW, LENGTH, AVERAGING)
 # Of these tables the paper's figures and tables are made, and ensembles are none of its schemes.
 _OF_THE_PAPER = (
     "metrics", "seed_summary", "reliability", "margin_boxes", "margin_histogram", "outliers", "length_bias",
@@ -38,11 +39,13 @@ class Study:
     def every(self, name: str) -> pd.DataFrame:
         """A table with all of its rows. Raises TableError where it is not what its schema says."""
         if name not in self._in_order:
-            params = self.params
             found = schemas.check(self.tables[name], name) if name in self.tables else schemas.empty(name)
-            orders = (list(params.sources), list(params.bases), list(params.regimes))
-            self._in_order[name] = order_tables({name: found}, *orders)[name]
+            self._in_order[name] = order_tables({name: found}, self.params)[name]
         return self._in_order[name]
+
+    @property
+    def roles(self) -> Roles:
+        return self.params.roles
 
     @property
     def regime(self) -> str:
@@ -95,13 +98,11 @@ def _length_note(study: Study) -> list[str]:
     source is compared on its own.
     """
     metrics = data_sets(study["metrics"])
-    rule = metrics[metrics["scheme"] == "length"].drop_duplicates("source")
+    rule = metrics[metrics["scheme"] == LENGTH].drop_duplicates("source")
     high = np.where(rule["accuracy"] < 0.5, 1 - rule["accuracy_low"], rule["accuracy_high"])
     limits = dict(zip(rule["source"], high, strict=True))
     rows = data_sets(whole(study["seed_summary"]))
-    rows = rows[
-        (rows["metric"] == "accuracy") & (rows["trained_on"] == "mixture") & rows["source"].isin(rule["source"])
-    ]
+    rows = rows[(rows["metric"] == "accuracy") & (rows["trained_on"] == MIXTURE) & rows["source"].isin(rule["source"])]
     rows = rows[~rows["scheme"].isin(NOT_TRAINED) & rows["estimate"].notna()]
     if rows.empty:
         return []
@@ -120,7 +121,7 @@ def _null_note(study: Study) -> list[str]:
     counts = []
     for regime in study.params.regimes:
         rows = data_sets(whole(of_regime(study["metrics"], regime)))
-        rows = rows[(rows["trained_on"] == "mixture") & rows["ece"].notna() & rows["ece_null_high"].notna()]
+        rows = rows[(rows["trained_on"] == MIXTURE) & rows["ece"].notna() & rows["ece_null_high"].notna()]
         if len(rows):
             counts.append(f"{regime} {int((rows['ece'] <= rows['ece_null_high']).sum())} of {len(rows)}")
     if not counts:
@@ -193,7 +194,7 @@ def caption_facts(study: Study) -> dict[str, str]:
     pairs = data_sets(study["metrics"])["n_pairs"]
     counts = dict.fromkeys(f"{int(n):,}" for n in (pairs.min(), pairs.max())) if len(pairs) else {"none": None}
     seeds, every = study.params.seeds, study["metrics"]
-    pooled = every.loc[every["source"] == "all", "n_pairs"]
+    pooled = every.loc[every["source"] == ALL, "n_pairs"]
     curves, judged = study["best_of_n_schemes"], study["win_rates"]["n_prompts"]
     return {
         "n_best_of": _most(curves["n_prompts"]),

@@ -13,35 +13,53 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from more_repro.report.svg import compact
+from more_repro.schemes import (
+    AVERAGING,
+    CAUTIOUS,
+    LENGTH,
+    MINIMUM,
+    ORACLE_CHOICE,
+    PAPER,
+    RANDOM_CHOICE,
+    RAW,
+    SFT,
+    TOP,
+    UNTUNED,
+    WEIGHTED,
+    WORST_CHOICE,
+    Roles,
+)
 
 P = ParamSpec("P")
 
 WIDTH = 9.0  # inches: 864 CSS pixels, the page's column
 INK, MUTED, GRID, CARD, BAND = "#22262b", "#5b636d", "#e3e6ea", "#fdfdfc", "#c9ced6"
+ACCENT = "#0072B2"  # of the method, and of what stands alone in a figure
 
 # Okabe and Ito's palette, told apart with every common colour-vision deficiency; each scheme also has its own marker.
+# The three of the paper's names are the looks of the roles, whatever a study calls the schemes that play them.
 SCHEMES: dict[str, tuple[str, str, str]] = {
-    "raw": ("#8a8f98", "X", "raw (untrained head)"),
-    "single": ("#56B4E9", "v", "single source"),
-    "top": ("#56B4E9", "v", "top (single, own source)"),
-    "averaging": ("#E69F00", "P", "averaging"),
-    "ensemble_weighted": ("#8c6bb1", "H", "ensemble, weighted (by pairs)"),
-    "ensemble_minimum": ("#1f7a8c", "d", "ensemble, minimum (least member)"),
-    "ensemble_cautious": ("#7f8c00", "8", "ensemble, cautious (less variance)"),
-    "multitask": ("#D55E00", "s", "multitask"),
-    "more": ("#0072B2", "o", "more"),
+    RAW: ("#8a8f98", "X", "raw (untrained head)"),
+    PAPER.single: ("#56B4E9", "v", "single source"),
+    TOP: ("#56B4E9", "v", "top (single, own source)"),
+    AVERAGING: ("#E69F00", "P", "averaging"),
+    WEIGHTED: ("#8c6bb1", "H", "ensemble, weighted (by pairs)"),
+    MINIMUM: ("#1f7a8c", "d", "ensemble, minimum (least member)"),
+    CAUTIOUS: ("#7f8c00", "8", "ensemble, cautious (less variance)"),
+    PAPER.reference: ("#D55E00", "s", "multitask"),
+    PAPER.method: (ACCENT, "o", "more"),
     "more_slow": ("#009E73", "D", "more slow"),
     "proportional": ("#CC79A7", "^", "proportional"),
     "random": ("#A08A00", "<", "random"),
     "smoothed": ("#b0306a", "p", "smoothed (labels)"),
     "centered": ("#7a4b1e", "h", "centered (rewards)"),
     "sum_to_zero": ("#2f6f4f", ">", "sum to zero (rewards)"),
-    "length": ("#22262b", "_", "length rule"),
-    "untuned": ("#8a8f98", "X", "untuned"),
-    "sft": ("#22262b", "d", "sft"),
-    "random_choice": ("#A08A00", "<", "random choice"),
-    "worst_choice": ("#5b2a2a", "x", "worst choice"),
-    "oracle_choice": ("#6b4fa0", "*", "oracle choice"),
+    LENGTH: ("#22262b", "_", "length rule"),
+    UNTUNED: ("#8a8f98", "X", "untuned"),
+    SFT: ("#22262b", "d", "sft"),
+    RANDOM_CHOICE: ("#A08A00", "<", "random choice"),
+    WORST_CHOICE: ("#5b2a2a", "x", "worst choice"),
+    ORACLE_CHOICE: ("#6b4fa0", "*", "oracle choice"),
 }
 _SPARE = ("#6b4fa0", "#3d5a80", "#8a6d00", "#5b2a2a", "#1f7a8c", "#c2570c")
 _SPARE_MARKERS = ("8", "H", "1", "2", "d", "*")
@@ -134,12 +152,16 @@ def from_zero(axes: Iterable[Axes]) -> None:
         axis.set_ylim(bottom=0)
 
 
-def scheme_colour(scheme: str) -> str:
-    return SCHEMES[scheme][0] if scheme in SCHEMES else _SPARE[_spare(scheme)]
+def scheme_colour(scheme: str, roles: Roles) -> str:
+    """The colour of the role that a scheme plays, of its name, or a spare one."""
+    known = _known(scheme, roles)
+    return _SPARE[_spare(scheme)] if known is None else SCHEMES[known][0]
 
 
-def scheme_marker(scheme: str) -> str:
-    return SCHEMES[scheme][1] if scheme in SCHEMES else _SPARE_MARKERS[_spare(scheme)]
+def scheme_marker(scheme: str, roles: Roles) -> str:
+    """As `scheme_colour`."""
+    known = _known(scheme, roles)
+    return _SPARE_MARKERS[_spare(scheme)] if known is None else SCHEMES[known][1]
 
 
 def scheme_label(scheme: str) -> str:
@@ -157,10 +179,24 @@ def _spare(scheme: str) -> int:
     return sum(scheme.encode()) % len(_SPARE)
 
 
-def scheme_order(schemes: Iterable[str]) -> list[str]:
+def scheme_order(schemes: Iterable[str], roles: Roles) -> list[str]:
     """Known schemes in the house order, others after them in the order given."""
-    present = list(dict.fromkeys(schemes))
-    return [s for s in SCHEMES if s in present] + [s for s in present if s not in SCHEMES]
+    house, played = list(SCHEMES), _played(roles)
+    usual = {scheme: played.get(scheme, scheme) for scheme in schemes}
+    return sorted(usual, key=lambda scheme: house.index(usual[scheme]) if usual[scheme] in SCHEMES else len(house))
+
+
+def _known(scheme: str, roles: Roles) -> str | None:
+    """The name in SCHEMES whose look a scheme has; a role's usual name gives none to a scheme that does not play it."""
+    played = _played(roles)
+    if scheme in played:
+        return played[scheme]
+    return scheme if scheme in SCHEMES and scheme not in played.values() else None
+
+
+def _played(roles: Roles) -> dict[str, str]:
+    """The role's usual name of each scheme that plays one."""
+    return {roles.single: PAPER.single, roles.reference: PAPER.reference, roles.method: PAPER.method}
 
 
 def source_line(number: int) -> dict[str, object]:

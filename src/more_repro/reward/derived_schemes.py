@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.params import ENSEMBLES, Params
+from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.reward.ensembles import combine, scales_of
-from more_repro.reward.grid import MIXTURE, mixture_rows
+from more_repro.reward.grid import mixture_rows
+from more_repro.schemes import AVERAGING, ENSEMBLES, MIXTURE
 
-AVERAGING = "averaging"
 Rewards = Mapping[RewardModelId, np.ndarray]
 
 
 def derived_models(params: Params, base: str) -> list[RewardModelId]:
-    """Averaging and every ensemble of a base, each regime and seed; none without the scheme `single`."""
-    if "single" not in params.schemes:
+    """Averaging and every ensemble of a base, each regime and seed; none without single-source models."""
+    if params.roles.single not in params.schemes:
         return []
     return [
         RewardModelId(base, regime, scheme, MIXTURE, seed)
@@ -31,13 +31,14 @@ def derived_models(params: Params, base: str) -> list[RewardModelId]:
 def members(params: Params, model: RewardModelId) -> list[RewardModelId]:
     """The models that a reward function is made of, in the order of the sources; of any other model, itself.
 
-    Raises ValueError where params.schemes has no `single`.
+    Raises ValueError where no scheme of the params has a model for each source.
     """
     if model.scheme not in (AVERAGING, *ENSEMBLES):
         return [model]
-    if "single" not in params.schemes:
-        raise ValueError(f"{model} is made of the single models, and params.schemes has no scheme 'single'")
-    return [RewardModelId(model.base, model.regime, "single", source, model.seed) for source in params.sources]
+    single = params.roles.single
+    if single not in params.schemes:
+        raise ValueError(f"{model} is made of single-source models, and params.schemes trains none (trained_on: each)")
+    return [RewardModelId(model.base, model.regime, single, source, model.seed) for source in params.sources]
 
 
 def derive(
@@ -63,8 +64,8 @@ def derive(
     return made
 
 
-def read_validation(paths: Paths, bases: Sequence[str]) -> Callable[[RewardModelId], np.ndarray]:
-    """Rewards (n,) of validation pairs, chosen and rejected, of a single model, from the scores of its base.
+def read_validation(paths: Paths, bases: Sequence[str], single: str) -> Callable[[RewardModelId], np.ndarray]:
+    """Rewards (n,) of validation pairs, chosen and rejected, of a model of the scheme `single`, from its base's scores.
 
     Raises TableError where a base was not scored; ValueError naming the model that has no rewards.
     """
@@ -72,7 +73,7 @@ def read_validation(paths: Paths, bases: Sequence[str]) -> Callable[[RewardModel
     found: dict[tuple[object, ...], np.ndarray] = {}
     for base in bases:
         scores = tables.read_columns(paths.scores(base), "scores", columns)
-        rows = scores[(scores["scheme"] == "single") & (scores["split"] == "validation")]
+        rows = scores[(scores["scheme"] == single) & (scores["split"] == "validation")]
         for key, part in rows.groupby(list(MODEL_KEY), sort=False):
             found[tuple(key)] = _both(part)
 

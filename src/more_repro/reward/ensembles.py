@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WEIGHTED, MINIMUM, CAUTIOUS = "ensemble_weighted", "ensemble_minimum", "ensemble_cautious"
+from more_repro.schemes import CAUTIOUS, MINIMUM, WEIGHTED
+
 # Of the variance over members, in standardised rewards; fixed before any run (docs/decisions.md, A24).
 CAUTION = 0.5
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from more_repro import tables
-from more_repro.params import DERIVED_SCHEMES, Params
+from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId
 from more_repro.reward.jobs import PRELOAD, EncodeJob, TrainJob, TrainResult, encoded_path
 from more_repro.reward.torchrun import train_together
+from more_repro.schemes import DERIVED, EACH, LENGTH, MIXTURE, NONE, RAW, TrainedOn, first_k
 from more_repro.workers import run_jobs
 
-MIXTURE = "mixture"
-LENGTH = RewardModelId("none", "none", "length", "none", 0)  # the words of a response: one for the whole study
+LENGTH_RULE = RewardModelId(NONE, NONE, LENGTH, NONE, 0)  # the words of a response: one for the whole study
 
 
 def model_ids(params: Params, base: str) -> list[RewardModelId]:
@@ -25,17 +25,17 @@ def model_ids(params: Params, base: str) -> list[RewardModelId]:
 
 def scheme_model_ids(params: Params, base: str, scheme: str) -> list[RewardModelId]:
     """The models of a base and scheme: every regime and seed, each source (single) or the mixture and the sweep."""
-    if params.schemes[scheme].trained_on == "each":
+    if params.schemes[scheme].trained_on == EACH:
         trained_on = list(params.sources)
     else:
-        trained_on = [MIXTURE, *(f"first{count}" for count in sweep_counts(params, base, scheme))]
+        trained_on = [MIXTURE, *(first_k(count) for count in sweep_counts(params, base, scheme))]
     grid = itertools.product(trained_on, params.regimes, params.seeds)
     return [RewardModelId(base, regime, scheme, name, seed) for name, regime, seed in grid]
 
 
 def raw_ids(params: Params, base: str) -> list[RewardModelId]:
     """The untrained head of each seed of a base."""
-    return [RewardModelId(base, "none", "raw", "none", seed) for seed in params.seeds]
+    return [RewardModelId(base, NONE, RAW, NONE, seed) for seed in params.seeds]
 
 
 def aligned_models(params: Params) -> list[RewardModelId]:
@@ -54,16 +54,16 @@ def _mixture_models(params: Params, schemes: Sequence[str], where: str) -> list[
     Raises ValueError naming the key that asks for a scheme which makes no single reward function of all sources.
     """
     for scheme in schemes:
-        if scheme not in DERIVED_SCHEMES and params.schemes[scheme].trained_on == "each":
+        if scheme not in DERIVED and params.schemes[scheme].trained_on == EACH:
             raise ValueError(
                 f"{where} names {scheme!r}, which is one model for each source; averaging and the ensembles are made "
                 "of them"
             )
     models: list[RewardModelId] = []
     for base, regime, scheme in itertools.product(params.bases, params.regimes, schemes):
-        if scheme == "length":
-            models.append(LENGTH)
-        elif scheme == "raw":
+        if scheme == LENGTH:
+            models.append(LENGTH_RULE)
+        elif scheme == RAW:
             models += raw_ids(params, base)
         else:
             models += [RewardModelId(base, regime, scheme, MIXTURE, seed) for seed in params.seeds]
@@ -76,18 +76,6 @@ def sweep_counts(params: Params, base: str, scheme: str) -> list[int]:
     if base not in sweep.bases or scheme not in sweep.schemes:
         return []
     return sorted({count for count in sweep.counts if count < len(params.sources)}, reverse=True)
-
-
-def trained_sources(params: Params, trained_on: str) -> tuple[str, ...]:
-    """The sources behind a `trained_on`: all, the first K, or the one it names."""
-    names = tuple(params.sources)
-    if trained_on == MIXTURE:
-        return names
-    if trained_on in params.sources:
-        return (trained_on,)
-    if trained_on.startswith("first") and trained_on[5:].isdigit():
-        return names[: int(trained_on[5:])]
-    raise ValueError(f"trained_on must be mixture, first<K> or one of {', '.join(names)}, found {trained_on!r}")
 
 
 def jobs(params: Params, paths: Paths, base: str, scheme: str) -> list[TrainJob]:
@@ -123,7 +111,7 @@ def encode_tables(params: Params, paths: Paths, base: str, pairs: Sequence[Path]
 
 
 def _job(params: Params, paths: Paths, model: RewardModelId, mixture: dict[str, tuple[str, ...]]) -> TrainJob:
-    sources = trained_sources(params, model.trained_on)
+    sources = TrainedOn.parse(model.trained_on).sources(tuple(params.sources))
     rows = tuple(mixture[source] for source in sources)
     size = params.rm.pairs_per_source_per_batch
     steps = params.rm.epochs * len(rows[0]) // size

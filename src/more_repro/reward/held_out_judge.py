@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from more_repro import tables
+from more_repro.lm import base_files
 from more_repro.params import Params, Scheme
 from more_repro.paths import Paths
 from more_repro.records import RewardModelId
@@ -13,10 +14,9 @@ from more_repro.reward.grid import log_rows
 from more_repro.reward.jobs import TrainJob, TrainResult
 from more_repro.reward.scoring import score_texts
 from more_repro.reward.torchrun import train_together
+from more_repro.schemes import HELD_OUT, MIXTURE, NONE
 
-SCHEME = Scheme(
-    weighting="uniform", trained_on="mixture", alpha=1.0, normalization="none", lambda_scope="batch", weights=None,
-)  # fmt: skip
+SCHEME = Scheme(weighting="uniform")
 
 
 def train_held_out(params: Params, paths: Paths) -> pd.DataFrame:
@@ -36,9 +36,9 @@ def score_responses(params: Params, paths: Paths, responses: pd.DataFrame) -> pd
     return pd.Series(rewards[job.model], index=responses.index, name="score")
 
 
-def largest_base(params: Params) -> str:
-    """The base with the most weights by its settings (layers times squared hidden size); the last of equals."""
-    return max(reversed(params.bases), key=lambda name: params.bases[name].layers * params.bases[name].hidden_size ** 2)
+def largest_base(params: Params, paths: Paths) -> str:
+    """The base with the most parameters, as counted when it was made; the last of equals."""
+    return max(reversed(params.bases), key=lambda name: base_files.n_parameters(paths.base(name)))
 
 
 def _trained(job: TrainJob) -> TrainResult:
@@ -49,10 +49,10 @@ def _trained(job: TrainJob) -> TrainResult:
 
 
 def _job(params: Params, paths: Paths) -> TrainJob:
-    base, sources = largest_base(params), tuple(params.sources)
+    base, sources = largest_base(params, paths), tuple(params.sources)
     pairs = tuple(paths.pairs(source, "validation") for source in sources)
     regime = next(iter(params.regimes))
-    model = RewardModelId(base, "none", "held_out", "mixture", 0)
+    model = RewardModelId(base, NONE, HELD_OUT, MIXTURE, 0)
     steps = params.judge.steps
     size = steps * params.rm.pairs_per_source_per_batch
     rows = tuple(_rows(path, size) for path in pairs)
@@ -66,7 +66,7 @@ def _job(params: Params, paths: Paths) -> TrainJob:
         scheme=SCHEME,
         learning_rate=params.regimes[regime].learning_rate,
         steps=steps,
-        out=paths.scratch / "held_out" / base,
+        out=paths.scratch / HELD_OUT / base,
         scratch=paths.scratch,
     )
 

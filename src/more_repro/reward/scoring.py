@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.params import ENSEMBLES, Params
+from more_repro.params import Params
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY, RewardModelId, Split, prompt_from_json
 from more_repro.reward.derived_schemes import derive, derived_models, members, read_validation
-from more_repro.reward.grid import LENGTH, encode_tables, model_ids, model_key, raw_ids, trained_sources
+from more_repro.reward.grid import LENGTH_RULE, encode_tables, model_ids, model_key, raw_ids
 from more_repro.reward.jobs import PRELOAD, PairsJob, SamplesJob
+from more_repro.schemes import ENSEMBLES, RAW, TrainedOn
 from more_repro.workers import run_jobs
 
 SCORED_SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -46,7 +47,7 @@ def score_base(params: Params, paths: Paths, base: str) -> pd.DataFrame:
         params, paths, derived_models(params, base), rewards, lambda one: rewards[one][:, :n_validation].ravel()
     )
     frames += [_frame(model, values, every, pairs) for model, values in made.items()]
-    frames.append(_frame(LENGTH, _lengths(pairs), every, pairs))
+    frames.append(_frame(LENGTH_RULE, _lengths(pairs), every, pairs))
     table = tables.check(pd.concat(frames), "scores")
     tables.write(table, paths.scores(base), "scores")
     return table
@@ -61,7 +62,7 @@ def score_samples(params: Params, paths: Paths, models: Sequence[RewardModelId],
     needed = list(dict.fromkeys(part for model in models for part in members(params, model)))
     rewards = score_texts(params, paths, needed, samples["prompt"].tolist(), samples["response"].tolist())
     scaled = list(dict.fromkeys(model.base for model in models if model.scheme in ENSEMBLES))
-    made = derive(params, paths, models, rewards, read_validation(paths, scaled))
+    made = derive(params, paths, models, rewards, read_validation(paths, scaled, params.roles.single))
     frames = []
     for model in models:
         rows = samples[["prompt_id", "number"]].assign(reward=made[model], **model_key(model))
@@ -87,14 +88,14 @@ def score_texts(
     from more_repro.lm.bases import load_tokenizer
 
     encoded = {}
-    for base in dict.fromkeys(model.base for model in models if model != LENGTH):
+    for base in dict.fromkeys(model.base for model in models if model != LENGTH_RULE):
         read = {prompt: prompt_from_json(prompt) for prompt in dict.fromkeys(prompts)}
         tokenizer = load_tokenizer(paths.base(base))
         sequences, rows, _ = encode_sequences(
             [read[prompt] for prompt in prompts], responses, tokenizer, params.rm.max_length
         )
         encoded[base] = (sequences.flat.numpy(), sequences.lengths.numpy(), rows.numpy())
-    networks = [model for model in models if model != LENGTH]
+    networks = [model for model in models if model != LENGTH_RULE]
     todo = [
         SamplesJob(
             model, (model_paths or {}).get(model) or _model_path(paths, model), paths.base(model.base),
@@ -106,19 +107,21 @@ def score_texts(
         "more_repro.reward.score_job:score_samples_job", todo, "scores of samples", PRELOAD
     )
     rewards = {model: values[encoded[model.base][2]] for model, values in zip(networks, found, strict=True)}
-    if LENGTH in models:
-        rewards[LENGTH] = np.array([_words(response) for response in responses], dtype=np.float64)
+    if LENGTH_RULE in models:
+        rewards[LENGTH_RULE] = np.array([_words(response) for response in responses], dtype=np.float64)
     return rewards
 
 
 def _parts(params: Params, model: RewardModelId) -> list[_Part]:
-    if model.trained_on.startswith("first") and model.trained_on not in params.sources:
-        return [("test", name) for name in trained_sources(params, model.trained_on) if name in params.align.sources]
+    trained_on = TrainedOn.parse(model.trained_on)
+    if trained_on.kind == "first":
+        swept = trained_on.sources(tuple(params.sources))
+        return [("test", name) for name in swept if name in params.align.sources]
     return [(split, source) for split in SCORED_SPLITS for source in params.sources]
 
 
 def _model_path(paths: Paths, model: RewardModelId) -> Path | None:
-    return None if model.scheme == "raw" else paths.reward_model(*(getattr(model, name) for name in MODEL_KEY))
+    return None if model.scheme == RAW else paths.reward_model(*(getattr(model, name) for name in MODEL_KEY))
 
 
 def _frame(

@@ -8,6 +8,7 @@ from more_repro.alignment.judges.answers import Answers
 from more_repro.alignment.judging.match_ups import Comparisons
 from more_repro.alignment.judging.win_rates import by_source
 from more_repro.params import Stats
+from more_repro.schemes import ALL
 from more_repro.stats.bootstrap import percentile_interval, resample_counts
 
 Share = tuple[np.ndarray, np.ndarray]  # of each verdict: what counts, out of what
@@ -33,7 +34,7 @@ def judge_statistics(
     ]
     facts = {} if tie_width is None else {"tie_width": (tie_width, len(met.responses))}
     facts |= {} if answers is None else _facts(answers)
-    parts += [_row("all", name, value, np.nan, np.nan, n) for name, (value, n) in facts.items()]
+    parts += [_row(ALL, name, value, np.nan, np.nan, n) for name, (value, n) in facts.items()]
     return tables.check(pd.DataFrame(parts), "judge_statistics")
 
 

@@ -68,7 +68,7 @@ def best_of_n(judged: Judgment, rewards: pd.DataFrame, samples: pd.DataFrame, st
 
 
 def _by_scores(params: Params, responses: pd.DataFrame, judge: ScoringJudge) -> Judgment:
-    met, scores = comparisons(responses), judge.scores(responses)
+    met, scores = comparisons(responses, params.roles.reference), judge.scores(responses)
     width = judge.tie_width(scores)
     verdicts = scored_verdicts(met, scores, width)
     return Judgment(
@@ -85,7 +85,7 @@ def _by_scores(params: Params, responses: pd.DataFrame, judge: ScoringJudge) -> 
 
 
 def _by_pairs(params: Params, responses: pd.DataFrame, judge: JudgeOfPairs) -> Judgment:
-    met = comparisons(responses, params.judge.prompts)
+    met = comparisons(responses, params.roles.reference, params.judge.prompts)
     # Two questions make a verdict: with more than this left unanswered the share of invalid ones is too high.
     most_unanswered = 2 * params.judge.invalid_share * len(met.rows)
     verdicts, answers = pair_verdicts(met, params.judge.criteria, lambda asked: judge.answers(asked, most_unanswered))

@@ -1,4 +1,4 @@
-"""Which responses meet before the judge: every policy against two opponents, each scheme against multitask."""
+"""Which responses meet before the judge: every policy against two opponents, each scheme against the reference."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import MIXTURE, SFT, UNTUNED
 
-OPPONENTS = ("untuned", "sft")
-AGAINST = "multitask"
+OPPONENTS = (UNTUNED, SFT)
 POLICY_KEY = ["policy", *MODEL_KEY]
 
 
@@ -33,10 +33,10 @@ class Comparisons:
         return response[self.rows["row"]], response[self.rows["opponent_row"]]
 
 
-def comparisons(responses: pd.DataFrame, most_prompts: int | None = None) -> Comparisons:
-    """Every policy against "untuned" and "sft", and each scheme's policy against multitask's of its base, regime, seed.
+def comparisons(responses: pd.DataFrame, reference: str, most_prompts: int | None = None) -> Comparisons:
+    """Every policy against "untuned" and "sft", and each scheme's against the reference's of its base, regime, seed.
 
-    responses: the table. most_prompts: take so many, the sources in turn; None takes all.
+    responses: the table. reference: a scheme (multitask). most_prompts: take so many, the sources in turn; None: all.
     Raises ValueError where a policy did not answer every prompt once, or an opponent is not there.
     """
     prompts = _chosen_prompts(responses, most_prompts)
@@ -51,17 +51,17 @@ def comparisons(responses: pd.DataFrame, most_prompts: int | None = None) -> Com
             **{str(name): value for name, value in policies.iloc[place[policy]].items()},
             opponent=opponent, row=grid[:, place[policy]], opponent_row=grid[:, place[opponent]],
         )
-        for policy, opponent in _pairings(policies)
+        for policy, opponent in _pairings(policies, reference)
     ]  # fmt: skip
     return Comparisons(responses, policies, prompts, grid, pd.concat(parts, ignore_index=True))
 
 
-def _pairings(policies: pd.DataFrame) -> list[tuple[str, str]]:
+def _pairings(policies: pd.DataFrame, reference: str) -> list[tuple[str, str]]:
     """(policy, opponent), in the order of the policies."""
     found = [(policy, opponent) for policy in policies["policy"] for opponent in OPPONENTS if policy != opponent]
-    mixed = policies[policies["trained_on"] == "mixture"]
-    pairs = mixed.merge(mixed[mixed["scheme"] == AGAINST], on=["base", "regime", "seed"], suffixes=("", "_against"))
-    pairs = pairs[pairs["scheme"] != AGAINST]
+    mixed = policies[policies["trained_on"] == MIXTURE]
+    pairs = mixed.merge(mixed[mixed["scheme"] == reference], on=["base", "regime", "seed"], suffixes=("", "_against"))
+    pairs = pairs[pairs["scheme"] != reference]
     return found + list(zip(pairs["policy"], pairs["policy_against"], strict=True))
 
 

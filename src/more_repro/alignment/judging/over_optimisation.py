@@ -14,10 +14,11 @@ import pandas as pd
 from more_repro import tables
 from more_repro.alignment.judging.scored import compare
 from more_repro.alignment.judging.win_rates import by_source
-from more_repro.alignment.sampling.best_of_n import ORACLE_CHOICE, RANDOM_CHOICE, reference_key
+from more_repro.alignment.sampling.best_of_n import reference_key
 from more_repro.alignment.sampling.best_of_n_expectation import choice_shares, kl_bound_nats
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY, RewardModelId
+from more_repro.schemes import BEST, ORACLE, ORACLE_CHOICE, RANDOM, RANDOM_CHOICE, WORST
 from more_repro.stats.bootstrap import percentile_interval, resample_counts
 from more_repro.stats.intervals import satterthwaite_df, t_quantile
 
@@ -78,7 +79,7 @@ def _curves(models: pd.DataFrame, scores: np.ndarray, judged: _Judged) -> tuple[
     shares += [np.full((*gold.shape, size), 1.0 / size), choice_shares(gold)]
     references = pd.DataFrame([reference_key(RANDOM_CHOICE), reference_key(ORACLE_CHOICE)])[_KEY]
     keys = pd.concat([models.loc[models.index.repeat(2)], references], ignore_index=True)
-    choices = ["best", "worst"] * len(models) + ["random", "oracle"]
+    choices = [BEST, WORST] * len(models) + [RANDOM, ORACLE]
     curves = np.empty((len(shares), len(_VALUES), *gold.shape))
     for place, share in enumerate(shares):
         curves[place] = np.einsum("vpc,pcn->vpn", judged.said, share, optimize=True)

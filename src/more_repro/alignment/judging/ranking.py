@@ -8,6 +8,7 @@ from scipy.special import expit
 from more_repro import tables
 from more_repro.alignment.judging.win_rates import by_source
 from more_repro.params import Stats
+from more_repro.schemes import ALL
 from more_repro.stats.bootstrap import percentile_interval, resample_counts
 
 # Every policy also draws this much of a game with one of strength 0, in the estimate and in each resample: strengths
@@ -39,7 +40,7 @@ def bradley_terry(keys: pd.DataFrame, prompts: pd.DataFrame, points: np.ndarray,
         apart = _apart((~np.isnan(own)).any(axis=0))
         if apart is None:
             parts.append(_rank(keys, own, stats).assign(source=source))
-        elif source == "all":
+        elif source == ALL:
             first, second = (str(keys["policy"].iloc[place]) for place in apart)
             raise ValueError(
                 f"no chain of valid comparisons leads from policy {first} to {second}: one ranking of both has no "

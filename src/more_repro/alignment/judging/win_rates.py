@@ -1,4 +1,4 @@
-"""What verdicts add up to: win rates of every policy, and schemes against multitask."""
+"""What verdicts add up to: win rates of every policy, and schemes against the reference."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.alignment.judging.match_ups import AGAINST, OPPONENTS, POLICY_KEY
+from more_repro.alignment.judging.match_ups import OPPONENTS, POLICY_KEY
 from more_repro.params import Stats
+from more_repro.schemes import ALL
 from more_repro.stats.bootstrap import percentile_interval, resample_counts
 
 _VALUES = {"win": 1.0, "tie": 0.0, "lose": -1.0, "invalid": np.nan}
@@ -33,9 +34,10 @@ def win_rates(verdicts: pd.DataFrame, stats: Stats) -> pd.DataFrame:
     return tables.check(pd.concat(parts, ignore_index=True), "win_rates")
 
 
-def scheme_duels(verdicts: pd.DataFrame, stats: Stats) -> pd.DataFrame:
-    """Each scheme's policy against multitask's of the same base, regime and seed: the table "scheme_duels".
+def scheme_duels(verdicts: pd.DataFrame, stats: Stats, reference: str) -> pd.DataFrame:
+    """Each scheme's policy against the reference's of the same base, regime and seed: the table "scheme_duels".
 
+    reference: the scheme that the others met (multitask).
     Shares are means over the seeds that both schemes have. The interval of net is a bootstrap over prompts with all
     seeds of a prompt kept together; it leaves out how much another seed, another draw of training prompts or another
     base would change, so it is too narrow for a claim about schemes in general. With one seed it says nothing of them.
@@ -49,14 +51,14 @@ def scheme_duels(verdicts: pd.DataFrame, stats: Stats) -> pd.DataFrame:
             values = wide.loc[part["prompt_id"].drop_duplicates().tolist()].to_numpy()
             valid = values[~np.isnan(values).any(axis=1)]
             row = dict(zip(("base", "regime", "scheme"), key, strict=True))
-            facts = {"against": AGAINST, "source": source, "n_seeds": values.shape[1]}
-            rows.append({**row, **facts, **_duel(valid, stats, f"{row['scheme']} against {AGAINST}, {source}")})
+            facts = {"against": reference, "source": source, "n_seeds": values.shape[1]}
+            rows.append({**row, **facts, **_duel(valid, stats, f"{row['scheme']} against {reference}, {source}")})
     return tables.check(pd.DataFrame(rows), "scheme_duels") if rows else tables.empty("scheme_duels")
 
 
 def by_source(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """("all", every row), then each source in the order of its first row."""
-    yield "all", table
+    yield ALL, table
     for source, rows in table.groupby("source", sort=False):
         yield str(source), rows
 

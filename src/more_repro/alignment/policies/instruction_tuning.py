@@ -19,6 +19,7 @@ from more_repro.lm import base_files, bases
 from more_repro.lm.sequence_classifier import quiet_loading
 from more_repro.params import Params
 from more_repro.paths import Paths
+from more_repro.schemes import NONE
 from more_repro.store.checkpoint import drop_checkpoints
 from more_repro.store.code_key import CHANGES_NO_NUMBER, code_key
 from more_repro.store.digests import digest_of
@@ -55,9 +56,10 @@ def make_policy(params: Params, paths: Paths) -> pd.DataFrame:
     if taught is None:
         _fresh(paths.policy)
         location, revision = base_files.origin(base)
-        base_files.write_pointer(paths.policy, "hub", location, revision, base_files.rendering(base))
+        n = base_files.n_parameters(base)
+        base_files.write_pointer(paths.policy, "hub", location, revision, base_files.rendering(base), n_parameters=n)
         facts = {"n_rows": 0, "n_empty": 0, "n_cut": 0, "n_steps": 0, "first_loss": np.nan, "last_loss": np.nan}
-        return pd.DataFrame([{"base": name, "instructions": "none", **facts}])
+        return pd.DataFrame([{"base": name, "instructions": NONE, **facts}])
     rows = read_instructions(taught, Path(params.data.folder))
     progress.say(f"instructions: {rows.n_rows} rows, {rows.n_empty} without an output or an instruction left out")
     sft = fine_tuning(params, taught.sft)
@@ -95,7 +97,8 @@ def tune_policy(job: InstructionJob) -> None:
         with quiet_loading():
             model.save_pretrained(part)
         tokenizer.save_pretrained(part)
-        base_files.write_pointer(part, "local", None, None, base_files.rendering(job.base))
+        n, form = base_files.n_parameters(job.base), base_files.rendering(job.base)
+        base_files.write_pointer(part, "local", None, None, form, n_parameters=n)
         (part / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
     write_folder(job.kept, job.kept.name, fill)

@@ -32,9 +32,9 @@ from more_repro.engine.lora import LoraSpec
 from more_repro.params import Params, Sft
 from more_repro.paths import Paths
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import SFT, UNTUNED
 from more_repro.workers import run_jobs
 
-SFT, UNTUNED = "sft", "untuned"
 _POLICY_KEY = ["policy", *MODEL_KEY]
 
 

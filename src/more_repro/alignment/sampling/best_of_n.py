@@ -7,16 +7,16 @@ from more_repro import tables
 from more_repro.alignment.judges import shared_utility
 from more_repro.params import Params
 from more_repro.records import MODEL_KEY, RewardModelId
+from more_repro.schemes import LENGTH, NONE, ORACLE_CHOICE, RANDOM_CHOICE, WORST_CHOICE
 from more_repro.stats.best_of_n import best_of_n
 from more_repro.stats.random import numbered
 
 _KEY = list(MODEL_KEY)
-RANDOM_CHOICE, ORACLE_CHOICE, WORST_CHOICE = "random_choice", "oracle_choice", "worst_choice"
 
 
 def reference_key(policy: str) -> dict[str, str | int]:
     """Key columns of a policy that is a reference, not the choice of one reward model among others."""
-    return {"policy": policy, "base": "none", "regime": "none", "scheme": policy, "trained_on": "none", "seed": 0}
+    return {"policy": policy, "base": NONE, "regime": NONE, "scheme": policy, "trained_on": NONE, "seed": 0}
 
 
 def pick(rewards: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
@@ -57,9 +57,9 @@ def worst_choice(params: Params, rewards: pd.DataFrame, samples: pd.DataFrame) -
     """
     scheme = params.align.schemes[0]
     # `raw` has no regime, the length rule no base either.
-    mine = rewards["scheme"].eq(scheme) & rewards["base"].isin((params.align.policy, "none"))
-    mine &= rewards["regime"].isin((params.report.regime, "none"))
-    seed = 0 if scheme == "length" else params.seeds[0]
+    mine = rewards["scheme"].eq(scheme) & rewards["base"].isin((params.align.policy, NONE))
+    mine &= rewards["regime"].isin((params.report.regime, NONE))
+    seed = 0 if scheme == LENGTH else params.seeds[0]
     own = rewards[mine & rewards["seed"].eq(seed)]
     if own.empty:
         raise ValueError(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from more_repro.data.ingest.shingles import Hashes, Runs
 from more_repro.data.sources.pair_collector import shorten
 from more_repro.records import Message, prompt_from_json
+from more_repro.schemes import ALL
 from more_repro.stats.clustered import clustered_share
 from more_repro.stats.intervals import Codes
 from more_repro.tables import SCHEMAS, check
@@ -25,7 +26,6 @@ LEAST_SHARE = 0.5
 # share. Were it counted, every two prompts of a long form would be near-duplicates; and it would lead to all of them.
 COMMON_RUN = 1000
 MOST_EXAMPLES = 3  # of each tested source
-EVERY_SOURCE = "all"  # the training prompts of all sources together
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def summarize(
         openings = pd.factorize(pd.Series([prompt[0].content for prompt in messages], dtype="str"))[0]
         same = {name: _same_dialogue(messages, match) for name, match in own.items()}
         near = {name: set(match.best) for name, match in own.items()}
-        same[EVERY_SOURCE], near[EVERY_SOURCE] = set().union(*same.values()), set().union(*near.values())
+        same[ALL], near[ALL] = set().union(*same.values()), set().union(*near.values())
         for name, numbers in near.items():
             flags = np.bincount(list(numbers), minlength=len(test)).astype(np.float64)
             share = clustered_share(flags, openings, confidence)

@@ -11,26 +11,32 @@ from more_repro import tables
 from more_repro.evaluation.claims import rules as v
 from more_repro.evaluation.claims.published_claims import published_findings
 from more_repro.evaluation.claims.regime_view import UNIT, Study, size_trend
-from more_repro.evaluation.comparisons.seed_summary import MEAN, TOP, per_seed
-from more_repro.evaluation.metrics.scored_models import ALIGN, ALL
+from more_repro.evaluation.comparisons.seed_summary import per_seed
 from more_repro.evaluation.regression.regression import ALIKE, FEW, PERMUTATION
 from more_repro.params import Params
+from more_repro.schemes import ALIGN, ALL, AVERAGING, MEAN, MIXTURE, TOP, first_k
 from more_repro.stats.intervals import NAN, Interval
 
 
 def judge_claims(
-    params: Params, metrics: pd.DataFrame, outliers: pd.DataFrame, regression: pd.DataFrame
+    params: Params,
+    sizes: Mapping[str, int],
+    metrics: pd.DataFrame,
+    outliers: pd.DataFrame,
+    regression: pd.DataFrame,
 ) -> pd.DataFrame:
     """Table "claims": C1..C7 for each regime of this run and for the published numbers.
 
-    metrics, outliers, regression: tables of `evaluate_all` and `regress_all`. Where the rows a rule needs are absent
-    the verdict is "undecided" and the sentence says why. n: the replicates behind the interval.
+    sizes: parameters of each base. metrics, outliers, regression: tables of `evaluate_all` and `regress_all`.
+    Where the rows a rule needs are absent the verdict is "undecided" and the sentence says why. n: the replicates
+    behind the interval.
     """
     rows = []
-    long = per_seed(metrics)
+    long = per_seed(metrics, params.roles)
     for regime in params.regimes:
         study = Study(
             params,
+            sizes,
             regime,
             long[long["regime"] == regime],
             outliers[outliers["regime"] == regime],
@@ -53,7 +59,7 @@ def judge_claims(
 
 
 def _c1(study: Study) -> v.Finding:
-    rows = study.long[(study.long["scheme"] == "single") & study.long["source"].isin(study.params.sources)]
+    rows = study.long[(study.long["scheme"] == study.roles.single) & study.long["source"].isin(study.params.sources)]
     accuracy = rows[rows["metric"] == "accuracy"]
     own = accuracy[accuracy["trained_on"] == accuracy["source"]].groupby(UNIT)["value"].mean()
     off = accuracy[accuracy["trained_on"] != accuracy["source"]].groupby(UNIT)["value"].mean()
@@ -83,14 +89,14 @@ def _spread_p(log_size: pd.Series) -> float:
 
 
 def _c2(study: Study) -> v.Finding:
-    worse = study.difference("multitask", TOP, MEAN, "ece")
-    change = (study.values("multitask", MEAN, "accuracy") - study.values(TOP, MEAN, "accuracy")).dropna()
+    reference = study.roles.reference
+    worse = study.difference(reference, TOP, MEAN, "ece")
+    change = (study.values(reference, MEAN, "accuracy") - study.values(TOP, MEAN, "accuracy")).dropna()
     if change.empty:
-        return v.missing("multitask or the single-source models of all sources were not trained")
+        return v.missing(f"{reference} or the single-source models of all sources were not trained")
     kept = study.mean(change)
-    size = {name: base.hidden_size**2 * base.layers for name, base in study.params.bases.items()}
-    known = change[[base in size for base in change.index.get_level_values("base")]]
-    trend = size_trend([size[base] for base in known.index.get_level_values("base")], known, study.confidence)
+    known = change[[base in study.sizes for base in change.index.get_level_values("base")]]
+    trend = size_trend([study.sizes[base] for base in known.index.get_level_values("base")], known, study.confidence)
     parts = [v.judge(worse, 1, v.ECE), v.at_least(kept, -v.KEPT), v.judge(trend, 1, v.PER_SIZE)]
     last = v.told("per step in base size", trend) if trend.n else "one base only, so nothing on base size"
     text = f"{v.told('Mean ECE of MultiTask less top', worse)}; {v.told('mean accuracy', kept)}; {last}."
@@ -98,29 +104,32 @@ def _c2(study: Study) -> v.Finding:
 
 
 def _c3(study: Study) -> v.Finding:
-    error = study.difference("more", "multitask", ALIGN, "ece")
+    method, reference = study.roles.method, study.roles.reference
+    error = study.difference(method, reference, ALIGN, "ece")
     if not error.n:
-        return v.missing("multitask and more were not both trained")
-    accuracy = study.difference("more", "multitask", ALIGN, "accuracy")
-    everywhere = study.difference("more", "multitask", ALL, "ece")
+        return v.missing(f"{reference} and {method} were not both trained")
+    accuracy = study.difference(method, reference, ALIGN, "accuracy")
+    everywhere = study.difference(method, reference, ALL, "ece")
     verdict = v.combine([v.judge(error, -1, v.ECE), v.at_least(accuracy, -v.COMPARABLE)])
     text = f"{v.told('ECE of MORE less MultiTask on align', error)}; {v.told('accuracy', accuracy)}"
     return v.Finding(verdict, error, f"{text}; {v.told('ECE on all sources pooled', everywhere)}.")
 
 
 def _c4(study: Study) -> v.Finding:
-    margin = study.difference("multitask", "more", ALL, "mean_abs_margin", log=True)
+    method, reference = study.roles.method, study.roles.reference
+    margin = study.difference(reference, method, ALL, "mean_abs_margin", log=True)
     if not margin.n:
-        return v.missing("multitask and more were not both trained")
-    rows = study.outliers[study.outliers["trained_on"] == "mixture"]
+        return v.missing(f"{reference} and {method} were not both trained")
+    rows = study.outliers[study.outliers["trained_on"] == MIXTURE]
     count = rows["positive_count"] + rows["negative_count"]
     total = (rows["positive_count"] * rows["positive_mean"].fillna(0)).abs()
     total = total + (rows["negative_count"] * rows["negative_mean"].fillna(0)).abs()
     size = np.log(total / count.where(count > 0)).groupby([rows[name] for name in ("scheme", *UNIT, "source")]).mean()
-    size = size[size.index.get_level_values("scheme").isin(["multitask", "more"])]
-    if not {"multitask", "more"} <= set(size.index.get_level_values("scheme")):
-        return v.Finding(v.UNDECIDED, margin, "Undecided: the outliers of multitask and more are not both known.")
-    both = (size.loc["multitask"] - size.loc["more"]).dropna()
+    size = size[size.index.get_level_values("scheme").isin([reference, method])]
+    if not {reference, method} <= set(size.index.get_level_values("scheme")):
+        text = f"Undecided: the outliers of {reference} and {method} are not both known."
+        return v.Finding(v.UNDECIDED, margin, text)
+    both = (size.loc[reference] - size.loc[method]).dropna()
     extreme = study.mean(both.groupby(UNIT).mean())
     cells = size.index.droplevel("scheme").nunique()
     verdict = v.combine([v.judge(margin, 1, v.LOG_MARGIN), v.judge(extreme, 1, v.LOG_MARGIN)])
@@ -131,12 +140,13 @@ def _c4(study: Study) -> v.Finding:
 
 
 def _c5(study: Study) -> v.Finding:
-    counts = {f"first{k}": k for k in study.params.rm.sweep.counts} | {"mixture": len(study.params.sources)}
-    columns = {k: study.values("more", ALIGN, "ece", name) for name, k in counts.items()}
+    method = study.roles.method
+    counts = {first_k(k): k for k in study.params.rm.sweep.counts} | {MIXTURE: len(study.params.sources)}
+    columns = {k: study.values(method, ALIGN, "ece", name) for name, k in counts.items()}
     table = pd.DataFrame(columns).dropna()
     table = table[sorted(table.columns)]
     if table.empty or len(counts) < 2:
-        return v.missing("more was not trained on different numbers of sources")
+        return v.missing(f"{method} was not trained on different numbers of sources")
     k = np.array(table.columns, dtype=np.float64) - np.mean(table.columns)
     slope = study.mean(pd.Series(table.to_numpy() @ k / (k @ k), index=table.index))
     path = ", ".join(f"K={name} {value:.3f}" for name, value in table.mean().items())
@@ -178,7 +188,7 @@ def _placebo(rows: Mapping[tuple[str, str], Mapping[Hashable, Any]], confidence:
 
 
 def _c7(study: Study) -> v.Finding:
-    loss = study.difference("averaging", TOP, MEAN, "accuracy")
+    loss = study.difference(AVERAGING, TOP, MEAN, "accuracy")
     if not loss.n:
         return v.missing("the single-source models of all sources, or their average, are not there")
     text = v.told("Mean accuracy of averaging less top", loss)

@@ -8,12 +8,12 @@ import pandas as pd
 
 from more_repro import tables
 from more_repro.evaluation.claims.rules import COMPARABLE, ECE
-from more_repro.evaluation.comparisons.over_seeds import AGAINST, MORE, compared_metrics, difference
-from more_repro.params import Scheme, Stats
+from more_repro.evaluation.comparisons.over_seeds import compared_metrics, difference
+from more_repro.params import Stats
+from more_repro.schemes import ALL, MIXTURE, Roles
 from more_repro.stats.intervals import NAN, Interval, stratified_mean
 from more_repro.stats.multiple_testing import holm
 
-SOURCE = "all"  # test pairs of all sources, pooled
 BETTER, WORSE, SAME, UNDECIDED = "more does more", "more does less", "no difference that matters", "undecided"
 
 RULE = (
@@ -26,29 +26,18 @@ RULE = (
 )
 
 
-def control_schemes(schemes: Mapping[str, Scheme]) -> tuple[str, ...]:
-    """The schemes of a study that look at no gradient and yet are not vanilla mixing: weights known beforehand or
-    drawn, or a loss that holds rewards back."""
-    return tuple(name for name, scheme in schemes.items() if scheme.trained_on == "mixture" and _is_control(scheme))
-
-
-def _is_control(scheme: Scheme) -> bool:
-    held_back = any(coefficient > 0 for coefficient in scheme.losses.values())
-    return scheme.weighting in ("proportional", "random", "fixed") or (scheme.weighting == "uniform" and held_back)
-
-
-def controls_table(metrics: pd.DataFrame, stats: Stats, controls: Sequence[str]) -> pd.DataFrame:
+def controls_table(metrics: pd.DataFrame, stats: Stats, roles: Roles, controls: Sequence[str]) -> pd.DataFrame:
     """Table "controls": MORE minus multitask and minus each control, a row for each regime, with the verdict by RULE.
 
     n_models: pairs of models (bases x seeds). p is that of ECE, p_holm is over the rows of one regime. Without two
     seeds of some base there is no interval, and every verdict is "undecided".
     """
-    long = compared_metrics(metrics)
-    long = long[(long["trained_on"] == "mixture") & (long["source"] == SOURCE)]
-    of_more = long[long["scheme"] == MORE]
+    long = compared_metrics(metrics, roles)
+    long = long[(long["trained_on"] == MIXTURE) & (long["source"] == ALL)]
+    of_method = long[long["scheme"] == roles.method]
     rows: list[dict[str, Any]] = []
-    for against in (AGAINST, *controls):
-        pairs = difference(long, against, of_more)
+    for against in (roles.reference, *controls):
+        pairs = difference(long, against, of_method)
         for regime, part in pairs.groupby("regime", sort=True):
             rows.append({"regime": regime, "against": against} | _row(part, stats))
     if not rows:

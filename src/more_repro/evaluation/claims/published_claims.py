@@ -9,6 +9,7 @@ from more_repro.evaluation.paper import printed_numbers as printed
 from more_repro.evaluation.paper_checks.printed_null import null_pairs, over_confidence
 from more_repro.evaluation.regression.regression import FEW, PERMUTATION
 from more_repro.params import Stats
+from more_repro.schemes import ALIGN, AVERAGING, PAPER, TOP
 from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
 from more_repro.stats.intervals import Interval, Vector, mean_interval
 from more_repro.stats.random import generator
@@ -38,8 +39,8 @@ def _by_scheme(paper: printed.Published, column: str) -> pd.DataFrame:
 
 
 def _c2(means: pd.DataFrame, errors: pd.DataFrame, confidence: float) -> v.Finding:
-    worse = mean_interval(errors["multitask"] - errors["top"], confidence)
-    change = means["multitask"] - means["top"]
+    worse = mean_interval(errors[PAPER.reference] - errors[TOP], confidence)
+    change = means[PAPER.reference] - means[TOP]
     kept = mean_interval(change, confidence)
     trend = size_trend(range(len(change)), change, confidence)
     parts = [v.judge(worse, 1, v.ECE), v.at_least(kept, -v.KEPT), v.judge(trend, 1, v.PER_SIZE)]
@@ -76,9 +77,9 @@ def _noise(paper: printed.Published, base: str, middle: float, sizes: list[int],
     table = printed.table2(paper).set_index(["base", "scheme"])
     first, second = (
         [float(table.loc[(base, scheme), source]) for source in ("helpful", "harmless")]  # type: ignore[arg-type]
-        for scheme in ("more", "multitask")
+        for scheme in (PAPER.method, PAPER.reference)
     )
-    rng = generator(stats.seed, "published noise", "table1", base, "more", "align")
+    rng = generator(stats.seed, "published noise", "table1", base, PAPER.method, ALIGN)
     null_pairs(first, second, sizes, BINS, stats.null_draws, rng)  # the null of the ECE itself comes first there
     scale = over_confidence([*first, *second], [*sizes, *sizes], BINS, middle)
     apart = np.subtract(*null_pairs(first, second, sizes, BINS, stats.null_draws, rng, 0.0, scale))
@@ -90,7 +91,7 @@ def _c4(paper: printed.Published, confidence: float) -> v.Finding:
     total = rows["positive_count"] * rows["positive_mean"] - rows["negative_count"] * rows["negative_mean"]
     rows["log_size"] = np.log(total / (rows["positive_count"] + rows["negative_count"]))
     size = rows.pivot_table(index="base", columns="scheme", values="log_size", aggfunc="mean")
-    extreme = mean_interval(size["multitask"] - size["more"], confidence)
+    extreme = mean_interval(size[PAPER.reference] - size[PAPER.method], confidence)
     part = v.judge(extreme, 1, v.LOG_MARGIN)
     verdict = part if part == v.NOT_SUPPORTED else v.UNDECIDED
     text = v.told("Log mean size of outliers of MultiTask less MORE", extreme)
@@ -114,6 +115,6 @@ def _c6(regression: pd.DataFrame) -> v.Finding:
 
 
 def _c7(means: pd.DataFrame, confidence: float) -> v.Finding:
-    loss = mean_interval(means["averaging"] - means["top"], confidence)
+    loss = mean_interval(means[AVERAGING] - means[TOP], confidence)
     text = v.told("Mean accuracy of averaging less top", loss)
     return v.Finding(v.judge(loss, -1, v.AVERAGED), loss, f"{text}, over {loss.n} bases.")

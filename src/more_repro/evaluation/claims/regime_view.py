@@ -1,13 +1,13 @@
 """One regime's rows, as the rules on claims read them: values by base and seed, and their differences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from more_repro.evaluation.comparisons.seed_summary import EACH, TOP
 from more_repro.params import Params
+from more_repro.schemes import EACH, MIXTURE, TOP, Roles
 from more_repro.stats.intervals import NAN, Interval, stratified_mean, t_interval
 
 UNIT = ["base", "seed"]
@@ -18,6 +18,7 @@ class Study:
     """One regime's rows, and what the rules read from them."""
 
     params: Params
+    sizes: Mapping[str, int]  # parameters of each base
     regime: str
     long: pd.DataFrame  # per_seed
     outliers: pd.DataFrame
@@ -28,7 +29,7 @@ class Study:
         rows = self.long[
             (self.long["scheme"] == scheme) & (self.long["source"] == source) & (self.long["metric"] == metric)
         ]
-        wanted = trained_on or (EACH if scheme == TOP else "mixture")
+        wanted = trained_on or (EACH if scheme == TOP else MIXTURE)
         return rows[rows["trained_on"] == wanted].set_index(UNIT)["value"].dropna()
 
     def mean(self, units: pd.Series) -> Interval:
@@ -43,6 +44,10 @@ class Study:
     @property
     def confidence(self) -> float:
         return self.params.stats.confidence
+
+    @property
+    def roles(self) -> Roles:
+        return self.params.roles
 
 
 def size_trend(sizes: Sequence[int], change: pd.Series, confidence: float) -> Interval:

@@ -14,15 +14,15 @@ import pandas as pd
 from more_repro import tables
 from more_repro.evaluation.comparisons.resampling import Pool, bootstrap_draws, swap_draws
 from more_repro.evaluation.metrics import ece
-from more_repro.evaluation.metrics.scored_models import POOLS, ScoredModel, pooled, test_sources
+from more_repro.evaluation.metrics.scored_models import ScoredModel, pooled, test_sources
 from more_repro.params import Stats
+from more_repro.schemes import MIXTURE, POOLS, Roles
 from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
 from more_repro.stats.intervals import NAN, Interval, Vector, satterthwaite_df, t_interval
 from more_repro.stats.multiple_testing import holm
 from more_repro.stats.random import generator
 
 COMBINED = "combined"
-REFERENCES = ("multitask", "more")  # each other mixed scheme is compared with both
 METRICS = ("accuracy", "log_loss", "log_slope", "ece")
 _CELL = ["base", "regime", "source", "against", "seed"]
 Row = dict[str, Any]
@@ -40,9 +40,12 @@ class Duel:
     pairs: tuple[tuple[int, int], ...]
 
 
-def paired_table(models: Sequence[ScoredModel], stats: Stats, align_sources: Sequence[str]) -> pd.DataFrame:
+def paired_table(
+    models: Sequence[ScoredModel], stats: Stats, align_sources: Sequence[str], roles: Roles
+) -> pd.DataFrame:
     """Table "paired": scheme minus reference on the same pairs, on "align" and on "all", per seed and combined.
 
+    References: multitask for every other scheme, and MORE for every third one.
     Models of trained_on "mixture", within base, regime and seed. p_holm: over schemes x metrics of one base, regime,
     pool, reference and seed. combined: the mean over seeds; its error adds the spread over seeds to the noise of the
     pairs, which all seeds share. ECE: null_low, null_high hold what the null (the two models are exchangeable) leaves
@@ -50,12 +53,12 @@ def paired_table(models: Sequence[ScoredModel], stats: Stats, align_sources: Seq
     variance of the swaps; p likewise.
     Raises ValueError: two models that were not scored on the same pairs.
     """
-    mixed = [entry for entry in models if entry.model.trained_on == "mixture"]
+    mixed = [entry for entry in models if entry.model.trained_on == MIXTURE]
     rows: list[Row] = []
     for name in POOLS:
         parts = [entry.pools(align_sources, test_sources(models)).get(name) for entry in mixed]
         there = [(entry, part) for entry, part in zip(mixed, parts, strict=True) if part]
-        duels = _duels([entry for entry, _ in there])
+        duels = _duels([entry for entry, _ in there], (roles.reference, roles.method))
         if duels:
             pool = Pool.of([(str(entry.model), pooled([entry.test[p] for p in part])) for entry, part in there])
             rows += [{"source": name} | row for row in _pool_rows(pool, name, duels, stats)]
@@ -67,14 +70,14 @@ def paired_table(models: Sequence[ScoredModel], stats: Stats, align_sources: Seq
     return tables.check(table, "paired")
 
 
-def _duels(models: Sequence[ScoredModel]) -> list[Duel]:
+def _duels(models: Sequence[ScoredModel], references: Sequence[str]) -> list[Duel]:
     place = {(m.model.base, m.model.regime, m.model.scheme, m.model.seed): n for n, m in enumerate(models)}
     found = []
     for base, regime, scheme in sorted({key[:3] for key in place}):
-        for against in REFERENCES:
+        for number, against in enumerate(references):
             seeds = sorted(key[3] for key in place if key[:3] == (base, regime, scheme))
             seeds = [seed for seed in seeds if (base, regime, against, seed) in place]
-            if scheme in REFERENCES[: REFERENCES.index(against) + 1] or not seeds:
+            if scheme in references[: number + 1] or not seeds:
                 continue  # more against multitask is one comparison, and no scheme meets itself
             both = [(place[base, regime, scheme, seed], place[base, regime, against, seed]) for seed in seeds]
             found.append(Duel(base, regime, scheme, against, tuple(seeds), tuple(both)))

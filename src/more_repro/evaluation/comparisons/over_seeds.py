@@ -8,21 +8,19 @@ import pandas as pd
 
 from more_repro import tables
 from more_repro.evaluation.comparisons.seed_summary import per_seed
-from more_repro.evaluation.metrics.scored_models import POOLS
 from more_repro.params import Stats
+from more_repro.schemes import MEAN, POOLS, Roles
 from more_repro.stats.intervals import NAN, mean_interval
 from more_repro.stats.multiple_testing import holm
 
-AGAINST = "multitask"
 LOG_SLOPE = "log_slope"  # sees a difference of temperature that the ECE of the same pairs does not
 # The metrics that are tested, and shown: one family. Every other metric has its interval and p, and no p_holm.
 TESTED = ("accuracy", "log_loss", LOG_SLOPE, "ece")
 _CELL = ["base", "regime", "trained_on", "source", "metric"]
 _FAMILY = ["base", "regime", "trained_on", "source"]
-MORE = "more"
 
 
-def comparisons(metrics: pd.DataFrame, stats: Stats, controls: Sequence[str] = ()) -> pd.DataFrame:
+def comparisons(metrics: pd.DataFrame, stats: Stats, roles: Roles, controls: Sequence[str] = ()) -> pd.DataFrame:
     """Table "comparisons": every scheme minus multitask, and MORE minus each control, paired over seeds, with the
     paired t interval and p.
 
@@ -32,10 +30,10 @@ def comparisons(metrics: pd.DataFrame, stats: Stats, controls: Sequence[str] = (
     regime and trained_on, on "all" and on "align", each a family of its own; NaN on other rows and metrics. Fewer than
     two seeds, or seeds that do not differ at all: NaN interval and p.
     """
-    everything = compared_metrics(metrics)
-    of_more = everything[everything["scheme"] == MORE]
-    parts = [_rows(difference(everything, AGAINST), AGAINST, stats)]
-    against_controls = [_rows(difference(everything, name, of_more), name, stats) for name in controls]
+    everything = compared_metrics(metrics, roles)
+    of_method = everything[everything["scheme"] == roles.method]
+    parts = [_rows(difference(everything, roles.reference), roles.reference, stats)]
+    against_controls = [_rows(difference(everything, name, of_method), name, stats) for name in controls]
     parts.append(pd.concat(against_controls) if against_controls else pd.DataFrame())
     parts = [_with_holm(part.reset_index(drop=True)) for part in parts if len(part)]
     return tables.check(pd.concat(parts, ignore_index=True), "comparisons") if parts else tables.empty("comparisons")
@@ -55,15 +53,15 @@ def _rows(pairs: pd.DataFrame, against: str, stats: Stats) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def compared_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
+def compared_metrics(metrics: pd.DataFrame, roles: Roles) -> pd.DataFrame:
     """Rows [MODEL_KEY, source, metric, value, n_pairs]: those of per_seed, and the log of each positive slope."""
-    long = per_seed(metrics)
+    long = per_seed(metrics, roles)
     slopes = long[long["metric"] == "slope"]
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(slopes["value"].where(slopes["value"] > 0))
     long = pd.concat([long, slopes.assign(metric=LOG_SLOPE, value=logs)], ignore_index=True)
     # The mean of log slopes over sources is not the log of their mean: only rows of real sets of pairs have it.
-    return long[~((long["metric"] == LOG_SLOPE) & (long["source"] == "mean"))]
+    return long[~((long["metric"] == LOG_SLOPE) & (long["source"] == MEAN))]
 
 
 def difference(long: pd.DataFrame, against: str, others: pd.DataFrame | None = None) -> pd.DataFrame:

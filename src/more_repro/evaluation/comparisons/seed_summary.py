@@ -6,23 +6,19 @@ import numpy as np
 import pandas as pd
 
 from more_repro import tables
-from more_repro.evaluation.metrics.scored_models import POOLS
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import EACH, LENGTH, MEAN, POOLS, TOP, Roles
 from more_repro.stats.intervals import NAN, mean_interval
 
 METRICS = (
     "accuracy", "ece", "ece_excess", "slope", "log_loss", "brier", "overconfidence", "mean_abs_margin",
     "ece_after_temperature", "ece_true", "pairwise_drift",
 )  # fmt: skip
-MEAN = "mean"  # plain mean over sources: the paper's avg and ECE columns of Table 2
-TOP = "top"  # each single model on its own source
-EACH = "each"  # trained_on of the scheme top
-RULE = "length"
 _MODELS = [name for name in MODEL_KEY if name != "seed"]
 
 
-def per_seed(metrics: pd.DataFrame) -> pd.DataFrame:
+def per_seed(metrics: pd.DataFrame, roles: Roles) -> pd.DataFrame:
     """Table "metrics" as rows [MODEL_KEY, source, metric, value, n_pairs], with source "mean" and scheme "top" added.
 
     "mean" is the plain mean over all sources (NaN if one is), n_pairs their sum; only for models tested on all of them.
@@ -33,7 +29,7 @@ def per_seed(metrics: pd.DataFrame) -> pd.DataFrame:
     long = metrics.melt(
         id_vars=[*MODEL_KEY, "source", "n_pairs"], value_vars=list(METRICS), var_name="metric", value_name="value"
     )
-    own = long[(long["scheme"] == "single") & (long["trained_on"] == long["source"])]
+    own = long[(long["scheme"] == roles.single) & (long["trained_on"] == long["source"])]
     long = pd.concat([long, own.assign(scheme=TOP, trained_on=EACH)], ignore_index=True)
     plain = long[~long["source"].isin(POOLS)]
     by_model = plain.groupby([*MODEL_KEY, "metric"], sort=True)
@@ -49,7 +45,7 @@ def per_seed(metrics: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([long, means], ignore_index=True)[[*MODEL_KEY, "source", "metric", "value", "n_pairs"]]
 
 
-def seed_summary(metrics: pd.DataFrame, stats: Stats) -> pd.DataFrame:
+def seed_summary(metrics: pd.DataFrame, stats: Stats, roles: Roles) -> pd.DataFrame:
     """Table "seed_summary": mean over seeds with a t interval, for each metric of METRICS.
 
     n_seeds: seeds where the metric is defined (the others do not enter the mean); 0 = NaN row.
@@ -59,7 +55,7 @@ def seed_summary(metrics: pd.DataFrame, stats: Stats) -> pd.DataFrame:
     """
     over_prompts = _rule_intervals(metrics)
     rows: list[dict[str, Any]] = []
-    groups = per_seed(metrics).groupby([*_MODELS, "source", "metric"], sort=True)
+    groups = per_seed(metrics, roles).groupby([*_MODELS, "source", "metric"], sort=True)
     for key, group in groups:
         values = group["value"].to_numpy(np.float64)
         values = values[~np.isnan(values)]
@@ -71,14 +67,14 @@ def seed_summary(metrics: pd.DataFrame, stats: Stats) -> pd.DataFrame:
                 "n_seeds": values.size,
                 "n_pairs": int(group["n_pairs"].min()),
             }
-            | (over_prompts.get((str(key[-2]), str(key[-1])), {}) if RULE in key else {})
+            | (over_prompts.get((str(key[-2]), str(key[-1])), {}) if LENGTH in key else {})
         )
     return tables.check(pd.DataFrame(rows), "seed_summary")
 
 
 def _rule_intervals(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     """Limits of the length rule's accuracy over prompts, by (source, metric)."""
-    rows = metrics[metrics["scheme"] == RULE].set_index("source")
+    rows = metrics[metrics["scheme"] == LENGTH].set_index("source")
     value, low, high = (rows[name].astype(np.float64) for name in ("accuracy", "accuracy_low", "accuracy_high"))
     limits = {
         (str(source), "accuracy"): {"low": float(low[source]), "high": float(high[source])} for source in rows.index

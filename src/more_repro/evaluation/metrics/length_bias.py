@@ -12,10 +12,10 @@ from more_repro.evaluation.metrics.accuracy import accuracy_interval
 from more_repro.evaluation.metrics.scored_models import Pairs, ScoredModel, pooled, test_sources
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import LENGTH, is_first_k
 from more_repro.stats.clustered import clustered_mean, n_clusters, variance_of_sum
 from more_repro.stats.intervals import NAN, Codes, Interval, Vector, normal_interval
 
-LENGTH = "length"
 CORRELATION = "correlation"  # of margin and difference in words, over both orders of every pair
 LONGER = "prefers_longer"  # share of pairs in which the longer response has the higher reward
 EXPECTED = "expects_longer"  # mean probability, by the model, that the longer response is preferred
@@ -39,7 +39,7 @@ def length_bias(models: Sequence[ScoredModel], stats: Stats, align_sources: Sequ
         return tables.empty("length_bias")
     rows: list[Row] = []
     for entry in models:
-        if entry.model.trained_on.startswith("first"):
+        if is_first_k(entry.model.trained_on):
             continue
         names = {source: (source,) for source in entry.test} | entry.pools(align_sources, test_sources(models))
         counted = {source: _words(words, entry, source) for source in entry.test}

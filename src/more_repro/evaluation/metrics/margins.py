@@ -11,6 +11,7 @@ from more_repro.evaluation.metrics.ece import ece_of
 from more_repro.evaluation.metrics.scored_models import ScoredModel, test_sources
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import LENGTH
 from more_repro.stats.intervals import NAN, Vector
 
 Row = dict[str, Any]
@@ -19,7 +20,7 @@ WHISKER = 1.5  # interquartile ranges
 
 def shown(models: Sequence[ScoredModel], trained_on: Sequence[str]) -> list[ScoredModel]:
     """The models trained on one of `trained_on` ("mixture", source names, "none" for raw heads); no length rule."""
-    return [entry for entry in models if entry.model.trained_on in trained_on and entry.model.scheme != "length"]
+    return [entry for entry in models if entry.model.trained_on in trained_on and entry.model.scheme != LENGTH]
 
 
 def margin_boxes(models: Sequence[ScoredModel], trained_on: Sequence[str]) -> pd.DataFrame:

@@ -17,13 +17,13 @@ from more_repro.evaluation.metrics.scored_models import Pairs, ScoredModel, pool
 from more_repro.params import Stats
 from more_repro.progress import Progress
 from more_repro.records import RewardModelId
+from more_repro.schemes import LENGTH
 from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
 from more_repro.stats.clustered import clustered_mean, n_clusters
 from more_repro.stats.intervals import NAN, Vector
 from more_repro.stats.random import generator
 
 Row = dict[str, Any]
-LENGTH = "length"  # its "reward" counts words: it orders pairs and claims no probability
 _CALIBRATION = [name for name, kind in tables.SCHEMAS["metrics"].items() if kind == "float?"]
 
 
@@ -70,7 +70,8 @@ def calibration_tables(
 
 
 def _temperature(entry: ScoredModel) -> float:
-    """Fitted on the validation pairs of all sources; NaN where there are none, and for the length rule."""
+    """Fitted on the validation pairs of all sources; NaN where there are none, and for the length rule, whose rewards
+    count words: they order pairs and claim no probability."""
     if entry.model.scheme == LENGTH or not entry.validation:
         return NAN
     return calibration_slope.temperature(np.concatenate(list(entry.validation.values())))

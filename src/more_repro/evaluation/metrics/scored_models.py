@@ -8,11 +8,9 @@ import pandas as pd
 
 from more_repro import tables
 from more_repro.records import MODEL_KEY, RewardModelId
+from more_repro.schemes import ALIGN, ALL
 from more_repro.stats.intervals import Codes, Vector
 
-ALIGN = "align"  # the align.sources pooled
-ALL = "all"  # every source pooled
-POOLS = (ALIGN, ALL)
 _KEY = [*MODEL_KEY, "split", "source", "pair_id"]
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from more_repro.schemes import NONE, PAPER, UNTUNED
+
 
 class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,12 +106,12 @@ def table1(published: Published) -> pd.DataFrame:
     """
     unaligned = published.alignment.unaligned
     rows: list[dict[str, Any]] = [
-        {"base": "none", "scheme": "untuned", "perplexity_helpful": unaligned.helpful}
+        {"base": NONE, "scheme": UNTUNED, "perplexity_helpful": unaligned.helpful}
         | {"perplexity_harmless": unaligned.harmless}
     ]
     for base, entry in published.alignment.bases.items():
-        for scheme, model in (("multitask", entry.multitask), ("more", entry.more)):
-            duel = {name: value / 100 for name, value in entry.duel} if scheme == "more" else {}
+        for scheme, model in ((PAPER.reference, entry.multitask), (PAPER.method, entry.more)):
+            duel = {name: value / 100 for name, value in entry.duel} if scheme == PAPER.method else {}
             rows.append(
                 {"base": base, "scheme": scheme, "accuracy": model.accuracy / 100, "ece": model.ece}
                 | {"perplexity_helpful": model.perplexity.helpful, "perplexity_harmless": model.perplexity.harmless}

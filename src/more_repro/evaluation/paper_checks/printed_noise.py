@@ -13,13 +13,13 @@ from more_repro import tables
 from more_repro.evaluation.paper import printed_numbers as printed
 from more_repro.evaluation.paper_checks.printed_null import null_pairs, over_confidence
 from more_repro.params import Stats
+from more_repro.schemes import ALIGN, MEAN, PAPER, TOP
 from more_repro.stats.bootstrap import monte_carlo_p, percentile_interval
 from more_repro.stats.intervals import NAN
 from more_repro.stats.random import generator
 
 BINS = 10  # the paper's
 CORRELATED = 0.8  # of two schemes' errors on one pair, where it is not 0
-REFERENCE = "multitask"
 _HARMLESS_HELPFUL = ("helpful", "harmless")
 _UNKNOWN = (
     "null_mean", "null_low", "null_high", "p", "difference", "noise_low", "noise_high", "scale", "p_difference",
@@ -42,8 +42,8 @@ def published_noise(stats: Stats) -> pd.DataFrame:
     accuracy = {(str(r["base"]), str(r["scheme"])): r for r in printed.table2(paper).to_dict("records")}
     rows: list[Row] = []
     for name, base, scheme, source, sources, error, other in _printed(paper):
-        own = accuracy[base, "top" if scheme == "single" else scheme]
-        against = accuracy[base, REFERENCE]
+        own = accuracy[base, TOP if scheme == PAPER.single else scheme]
+        against = accuracy[base, PAPER.reference]
         first, second = ([float(row[s]) for s in sources] for row in (own, against))
         sizes = [paper.pairs[s].test for s in sources]
         row: Row = {"table": name, "base": base, "scheme": scheme, "source": source, "ece": error, "n": sum(sizes)}
@@ -54,15 +54,15 @@ def published_noise(stats: Stats) -> pd.DataFrame:
 def _printed(paper: printed.Published) -> Iterator[tuple[str, str, str, str, tuple[str, ...], float, float]]:
     """(table, base, scheme, source, its test sets, ECE, ECE of multitask)."""
     for base, entry in paper.alignment.bases.items():
-        for scheme, model in (("multitask", entry.multitask), ("more", entry.more)):
-            yield "table1", base, scheme, "align", _HARMLESS_HELPFUL, model.ece, entry.multitask.ece
+        for scheme, model in ((PAPER.reference, entry.multitask), (PAPER.method, entry.more)):
+            yield "table1", base, scheme, ALIGN, _HARMLESS_HELPFUL, model.ece, entry.multitask.ece
     for base, schemes in paper.reward_models.items():
         for scheme, values in schemes.items():
-            yield "table2", base, scheme, "mean", tuple(paper.pairs), values.ece, schemes[REFERENCE].ece
+            yield "table2", base, scheme, MEAN, tuple(paper.pairs), values.ece, schemes[PAPER.reference].ece
     for base, sources in paper.outliers.items():
         for source, models in sources.items():
             for scheme, outliers in models.items():
-                yield "tables4_6", base, scheme, source, (source,), outliers.ece, models[REFERENCE].ece
+                yield "tables4_6", base, scheme, source, (source,), outliers.ece, models[PAPER.reference].ece
 
 
 def _noise(
@@ -75,7 +75,7 @@ def _noise(
     one = null_pairs(*tests, BINS, stats.null_draws, rng)[0]
     low, high = percentile_interval(one, stats.confidence)
     row = {"null_mean": one.mean(), "null_low": low, "null_high": high, "p": monte_carlo_p(one, error)}
-    if name[2] == REFERENCE:
+    if name[2] == PAPER.reference:
         return unknown | row
     scale = over_confidence([*tests[0], *tests[1]], [*tests[2], *tests[2]], BINS, (error + other) / 2)
     apart, related = (

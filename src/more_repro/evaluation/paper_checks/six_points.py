@@ -16,6 +16,7 @@ from more_repro.evaluation.regression.design import PERPLEXITY, published_design
 from more_repro.evaluation.regression.fixed_effects import demeaned, t_test
 from more_repro.evaluation.regression.permutation import group_permutations
 from more_repro.params import Stats
+from more_repro.schemes import PAPER
 from more_repro.stats.intervals import NAN, Vector, normal_interval
 from more_repro.stats.random import generator, numbered
 
@@ -41,7 +42,7 @@ def published_checks(stats: Stats) -> pd.DataFrame:
 def _direction(design: pd.DataFrame, name: str) -> Row:
     """MORE less MultiTask, base by base; no interval, for three bases bear no t."""
     wide = design.pivot_table(index="base", columns="scheme", values=name)
-    change = (wide["more"] - wide["multitask"]).to_numpy(np.float64)
+    change = (wide[PAPER.method] - wide[PAPER.reference]).to_numpy(np.float64)
     lower = int((change < 0).sum())
     word = "lower" if lower >= change.size - lower else "higher"
     many = max(lower, change.size - lower)
@@ -82,7 +83,7 @@ def _correlation(design: pd.DataFrame, name: str) -> Row:
 def _fits(design: pd.DataFrame, name: str, stats: Stats) -> list[Row]:
     """R squared within base of ECE alone and of a MORE dummy alone, and ECE's coefficient beside the dummy."""
     y = design[name].to_numpy(np.float64)
-    error, dummy = design["ece"].to_numpy(np.float64), design["scheme"].eq("more").astype(np.float64).to_numpy()
+    error, dummy = design["ece"].to_numpy(np.float64), design["scheme"].eq(PAPER.method).astype(np.float64).to_numpy()
     total = float(np.square(y - y.mean()).sum())
     shares = {}
     for label, column in (("ECE", error), ("a MORE dummy", dummy)):
@@ -137,7 +138,8 @@ def _accuracies(stats: Stats) -> list[Row]:
     sizes = np.array([paper.pairs[source].test for source in sources])
     rows = []
     for base in paper.bases:
-        more, other = (table.loc[(base, scheme), sources].to_numpy(np.float64) for scheme in ("more", "multitask"))
+        pair = (PAPER.method, PAPER.reference)
+        more, other = (table.loc[(base, scheme), sources].to_numpy(np.float64) for scheme in pair)
         error = float(np.sqrt(((more * (1 - more) + other * (1 - other)) / sizes).sum())) / sizes.size
         seen = float((more - other).mean())
         interval = normal_interval(seen, error, stats.confidence, int(sizes.sum()))

@@ -3,14 +3,13 @@
 import pandas as pd
 
 from more_repro import tables
-from more_repro.evaluation.metrics.scored_models import ALIGN, ALL
 from more_repro.evaluation.paper import printed_numbers
-from more_repro.params import ENSEMBLES
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import ALIGN, ALL, ENSEMBLES, NONE, UNTUNED
 
 NET_WIN = "net_win"  # win minus lose against the policy before alignment
 PERPLEXITY = "perplexity_"  # of the aligned policy on chosen responses, by source
-OPPONENT = "untuned"
+OPPONENT = UNTUNED
 MAIN = ("ece", "accuracy")
 # Best-of-n cannot see the first: it has no effect. Its coefficient is 0 where nothing else moves both it and the
 # outcome; one that is not 0 says that the coefficients of calibration are confounded.
@@ -34,7 +33,7 @@ def design_table(
     metrics = tables.check(metrics, "metrics")
     win_rates, perplexity = tables.check(win_rates, "win_rates"), tables.check(perplexity, "perplexity")
     measured = metrics.loc[metrics["source"] == ALIGN, _measured(keys)]
-    against = (win_rates["opponent"] == OPPONENT) & (win_rates["source"] == ALL) & (win_rates["base"] != "none")
+    against = (win_rates["opponent"] == OPPONENT) & (win_rates["source"] == ALL) & (win_rates["base"] != NONE)
     against &= ~win_rates["scheme"].isin(ENSEMBLES)
     wins = win_rates.loc[against, [*keys, "net"]].rename(columns={"net": NET_WIN})
     table = wins.merge(measured, on=keys, how="left", validate="one_to_one", indicator=True)
@@ -44,7 +43,7 @@ def design_table(
         raise ValueError(f"win_rates: the reward model {first} has no metrics on {ALIGN!r}")
     for source in sorted(perplexity["source"].unique()):
         column = perplexity.loc[perplexity["source"] == source, [*keys, "perplexity"]]
-        column = column[column["base"] != "none"].rename(columns={"perplexity": PERPLEXITY + source})
+        column = column[column["base"] != NONE].rename(columns={"perplexity": PERPLEXITY + source})
         table = table.merge(column, on=keys, how="left", validate="one_to_one")
     if halves is not None:
         table = table.merge(halves, on=keys, how="left", validate="one_to_one")
@@ -62,7 +61,7 @@ def _measured(keys: list[str]) -> list[str]:
 def published_design() -> pd.DataFrame:
     """The six reward models of the paper's Table 1 in the same columns, where they exist; no judge rate per model."""
     rows = printed_numbers.table1(printed_numbers.load())
-    rows = rows[rows["base"] != "none"].drop(columns=["win", "tie", "lose"])
+    rows = rows[rows["base"] != NONE].drop(columns=["win", "tie", "lose"])
     return rows.assign(group=rows["base"]).reset_index(drop=True)
 
 

@@ -10,9 +10,10 @@ from more_repro.evaluation.regression import fixed_effects
 from more_repro.evaluation.regression.design import MAIN, outcomes
 from more_repro.params import Stats
 from more_repro.records import MODEL_KEY
+from more_repro.schemes import MIXTURE, NONE
 from more_repro.stats.intervals import NAN, Vector
 
-_PLACE: dict[str, Any] = {"regime": "none", "trained_on": "mixture", "seed": 0}  # of the published models
+_PLACE: dict[str, Any] = {"regime": NONE, "trained_on": MIXTURE, "seed": 0}  # of the published models
 
 
 def influence_table(design: pd.DataFrame, data: str, stats: Stats) -> pd.DataFrame:

@@ -28,17 +28,19 @@ READS = {
     "diversity_statistics": "sources data.drift stats",
     "base": "bases.{base} data.seed rm.max_length",
     "reward_model_training": f"sources.* seeds schemes.{{scheme}} {_TRAINING}",
-    "scoring": "sources.* regimes.* schemes seeds align.sources rm.max_length rm.precision",
-    "calibration": "sources.* regimes.* bases.* schemes align.sources stats report.regime",
+    "scoring": "sources.* regimes.* schemes roles seeds align.sources rm.max_length rm.precision",
+    "calibration": "sources.* regimes.* bases.* schemes roles align.sources stats report.regime",
     "sampling": (
         "align.policy align.instructions align.sources align.train_prompts align.test_prompts align.samples_per_prompt "
         "align.temperature align.max_new_tokens align.sampler align.best_of.prompts align.best_of.samples data.folder "
         f"{_DRAWING}"
     ),
-    "rjs_alignment": (f"sources.* regimes.* bases.* schemes seeds align judge.kind stats report.regime {_DRAWING}"),
-    "judging": f"sources.* bases schemes judge stats data.seed data.folder {_TRAINING}",
-    "regression": "sources.* regimes bases schemes rm.sweep.counts align.sources stats",
-    "report": " ".join(Params.model_fields),
+    "rjs_alignment": (
+        f"sources.* regimes.* bases.* schemes roles seeds align judge.kind stats report.regime {_DRAWING}"
+    ),
+    "judging": f"sources.* bases.* schemes roles judge stats data.seed data.folder {_TRAINING}",
+    "regression": "sources.* regimes bases.* schemes roles rm.sweep.counts align.sources stats",
+    "report": " ".join(field.alias or name for name, field in Params.model_fields.items()),
     "publish": "report.folder",
 }
 

@@ -48,8 +48,9 @@ def environment(params: Params) -> dict[str, str]:
 
     The number of threads is left to the machine: workers set one thread each, and a kernel alone may use all cores.
     """
-    locations = [base.location for base in params.bases.values()]
+    locations = [base.model for base in params.bases.values() if not base.is_folder]
     locations += [source.location for source in params.sources.values()]
+    locations += [params.align.instructions.location] if params.align.instructions is not None else []
     fixed = {
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",

@@ -62,7 +62,7 @@ def _coefficient_panel(axis: Axes, part: pd.DataFrame, label: str) -> None:
 def _intervals(axis: Axes, rows: pd.DataFrame) -> None:
     """A point and its interval per row; one more than four times as wide as the usual one is cut, with an arrow."""
     reach = 2.0 * float((rows["high"] - rows["low"]).median())
-    middle, colour = float(rows["estimate"].median()), style.scheme_colour("more")
+    middle, colour = float(rows["estimate"].median()), style.ACCENT
     for place, row in enumerate(rows.to_dict("records")):
         finite = np.isfinite(row["low"]) and np.isfinite(row["high"])
         if finite:

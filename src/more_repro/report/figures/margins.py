@@ -10,14 +10,18 @@ from matplotlib.patches import Patch
 from more_repro.report import style
 from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import data_sets, first_seed, labelled, need, of_regime, one_base, whole
+from more_repro.schemes import RAW, Roles
 
-COMPARED = ("multitask", "more")
 _ORDERINGS = {"correct": (style.SOURCE_COLOURS[0], 0.2), "wrong": (style.SOURCE_COLOURS[1], -0.2)}  # colour, shift
-_EVERY = ("raw", "single", *COMPARED)
 
 
 def margin_rows(
-    table: pd.DataFrame, regime: str | None, base: str | None = None, schemes: Sequence[str] | None = None
+    table: pd.DataFrame,
+    regime: str | None,
+    base: str | None = None,
+    schemes: Sequence[str] | None = None,
+    *,
+    roles: Roles,
 ) -> pd.DataFrame:
     """Rows of a margin table (histogram or boxes): the lowest seed of each model, data sets only.
 
@@ -26,34 +30,44 @@ def margin_rows(
     rows = data_sets(of_regime(whole(table), regime))
     if schemes is not None:
         rows = rows[rows["scheme"].isin(list(schemes))]
-    return labelled(first_seed(rows if base is None else one_base(rows, base or None)))
+    return labelled(first_seed(rows if base is None else one_base(rows, base or None)), roles)
+
+
+def singles(roles: Roles) -> tuple[str, ...]:
+    """Schemes of Fig 1: the untrained head, and one model for each source."""
+    return RAW, roles.single
+
+
+def compared(roles: Roles) -> tuple[str, ...]:
+    """Schemes of Figs 8 and 9: with them, multitask and more."""
+    return *singles(roles), roles.reference, roles.method
 
 
 @style.styled
-def fig1_middle(margin_histogram: pd.DataFrame, regime: str | None = None, base: str = "") -> Figure:
+def fig1_middle(margin_histogram: pd.DataFrame, regime: str | None = None, base: str = "", *, roles: Roles) -> Figure:
     """Distribution of margins of each single-source reward model, one base, one panel for each source."""
-    return _ridges(margin_rows(margin_histogram, regime, base, ("raw", "single")))
+    return _ridges(margin_rows(margin_histogram, regime, base, singles(roles), roles=roles), roles)
 
 
 @style.styled
-def fig9(margin_histogram: pd.DataFrame, regime: str | None = None) -> Figure:
+def fig9(margin_histogram: pd.DataFrame, regime: str | None = None, *, roles: Roles) -> Figure:
     """As Fig 1 middle, for every base, with multitask and more."""
-    return _ridges(margin_rows(margin_histogram, regime, None, ("raw", "single", *COMPARED)))
+    return _ridges(margin_rows(margin_histogram, regime, None, compared(roles), roles=roles), roles)
 
 
 @style.styled
-def fig1_right(margin_boxes: pd.DataFrame, regime: str | None = None, base: str = "") -> Figure:
+def fig1_right(margin_boxes: pd.DataFrame, regime: str | None = None, base: str = "", *, roles: Roles) -> Figure:
     """Boxes of margins of each single-source reward model: correctly and wrongly ordered pairs apart."""
-    return _boxes(margin_rows(margin_boxes, regime, base, ("raw", "single")))
+    return _boxes(margin_rows(margin_boxes, regime, base, singles(roles), roles=roles))
 
 
 @style.styled
-def fig8(margin_boxes: pd.DataFrame, regime: str | None = None) -> Figure:
+def fig8(margin_boxes: pd.DataFrame, regime: str | None = None, *, roles: Roles) -> Figure:
     """As Fig 1 right, for every base, with multitask and more."""
-    return _boxes(margin_rows(margin_boxes, regime, None, ("raw", "single", *COMPARED)))
+    return _boxes(margin_rows(margin_boxes, regime, None, compared(roles), roles=roles))
 
 
-def _ridges(rows: pd.DataFrame) -> Figure:
+def _ridges(rows: pd.DataFrame, roles: Roles) -> Figure:
     need(rows, "no margins of single-source reward models")
     models = list(dict.fromkeys(rows["model"]))
     panels = list(dict.fromkeys(zip(rows["base"], rows["source"], strict=True)))
@@ -64,7 +78,7 @@ def _ridges(rows: pd.DataFrame) -> Figure:
             curve = part[part["model"] == model].sort_values("bin_low")
             if curve.empty:
                 continue
-            colour = style.scheme_colour(curve["scheme"].iloc[0])
+            colour = style.scheme_colour(curve["scheme"].iloc[0], roles)
             own = curve["trained_on"].iloc[0] == source
             top = max(float(curve["density"].max()), 1e-9)
             centre = (curve["bin_low"] + curve["bin_high"]) / 2
@@ -73,7 +87,7 @@ def _ridges(rows: pd.DataFrame) -> Figure:
                 level,
                 level + 0.86 * curve["density"] / top,
                 color=colour,
-                alpha=0.75 if own or curve["scheme"].iloc[0] != "single" else 0.35,
+                alpha=0.75 if own or curve["scheme"].iloc[0] != roles.single else 0.35,
                 linewidth=0,
             )
             axis.plot(centre, level + 0.86 * curve["density"] / top, color=colour, linewidth=1.0)
@@ -133,8 +147,8 @@ FIGURES = (
             "pairs per source: {n_test}."
         ),
         alt="Ridge plots of the margin distribution of each single-source reward model on each source",
-        draw=lambda s, r: fig1_middle(s["margin_histogram"], r),
-        rows=lambda s, r: margin_rows(s["margin_histogram"], r, "", ("raw", "single")),
+        draw=lambda s, r: fig1_middle(s["margin_histogram"], r, roles=s.roles),
+        rows=lambda s, r: margin_rows(s["margin_histogram"], r, "", singles(s.roles), roles=s.roles),
     ),
     FigureEntry(
         name="fig1_right",
@@ -146,8 +160,8 @@ FIGURES = (
             "wrong. Seed {seed}; test pairs per source: {n_test}."
         ),
         alt="Box plots of margins, correctly and wrongly ordered pairs apart, per reward model and source",
-        draw=lambda s, r: fig1_right(s["margin_boxes"], r),
-        rows=lambda s, r: margin_rows(s["margin_boxes"], r, "", ("raw", "single")),
+        draw=lambda s, r: fig1_right(s["margin_boxes"], r, roles=s.roles),
+        rows=lambda s, r: margin_rows(s["margin_boxes"], r, "", singles(s.roles), roles=s.roles),
     ),
     FigureEntry(
         name="fig8",
@@ -158,8 +172,8 @@ FIGURES = (
             "As Fig 1 right, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}."
         ),
         alt="Box plots of margins of every reward model, base and source, correct and wrong pairs apart",
-        draw=lambda s, r: fig8(s["margin_boxes"], r),
-        rows=lambda s, r: margin_rows(s["margin_boxes"], r, None, _EVERY),
+        draw=lambda s, r: fig8(s["margin_boxes"], r, roles=s.roles),
+        rows=lambda s, r: margin_rows(s["margin_boxes"], r, None, compared(s.roles), roles=s.roles),
         per_regime=False,
     ),
     FigureEntry(
@@ -171,8 +185,8 @@ FIGURES = (
             "As Fig 1 middle, with multitask and more; test pairs per source: {n_test}. Seed {seed}, regime {regime}."
         ),
         alt="Ridge plots of the margin distribution of every reward model, base and source",
-        draw=lambda s, r: fig9(s["margin_histogram"], r),
-        rows=lambda s, r: margin_rows(s["margin_histogram"], r, None, _EVERY),
+        draw=lambda s, r: fig9(s["margin_histogram"], r, roles=s.roles),
+        rows=lambda s, r: margin_rows(s["margin_histogram"], r, None, compared(s.roles), roles=s.roles),
         per_regime=False,
     ),
 )

@@ -19,7 +19,7 @@ def passes(table: pd.DataFrame) -> Figure:
         axis.barh(
             [-n for n in range(len(part))],
             part["mean_passes"],
-            color=style.scheme_colour("more"),
+            color=style.ACCENT,
             height=0.6,
             alpha=0.85,
         )

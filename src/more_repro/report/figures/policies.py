@@ -10,20 +10,19 @@ from more_repro.report import style
 from more_repro.report.drawing import policy_handles, policy_mark
 from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import bases_of, need, of_regime
-
-REFERENCES = ("untuned", "sft", "random_choice", "worst_choice", "oracle_choice")
+from more_repro.schemes import ALIGN, ALL, NONE, REFERENCE_POLICIES, SFT, UNTUNED, Roles
 
 
 def fig7_rows(
-    win_rates: pd.DataFrame, metrics: pd.DataFrame, regime: str | None, opponent: str = "sft", source: str = "all"
+    win_rates: pd.DataFrame, metrics: pd.DataFrame, regime: str | None, opponent: str = SFT, source: str = ALL
 ) -> pd.DataFrame:
     """One row per policy aligned by a reward model: its win rate, and accuracy and ECE of the reward model on "align".
 
     net_win repeats the column net under the name that the regression gives it.
     """
     wins = of_regime(win_rates, regime)
-    wins = wins[(wins["opponent"] == opponent) & (wins["source"] == source) & ~wins["scheme"].isin(REFERENCES)]
-    judged = metrics[(metrics["source"] == "align") & metrics["ece"].notna()]
+    wins = wins[(wins["opponent"] == opponent) & (wins["source"] == source) & ~wins["scheme"].isin(REFERENCE_POLICIES)]
+    judged = metrics[(metrics["source"] == ALIGN) & metrics["ece"].notna()]
     columns = [*MODEL_KEY, "accuracy", "ece", "ece_null_low", "ece_null_high"]
     return wins.merge(judged[columns], on=list(MODEL_KEY), how="inner").assign(net_win=lambda rows: rows["net"])
 
@@ -33,8 +32,10 @@ def fig7(
     win_rates: pd.DataFrame,
     metrics: pd.DataFrame,
     regime: str | None = None,
-    opponent: str = "sft",
-    source: str = "all",
+    opponent: str = SFT,
+    source: str = ALL,
+    *,
+    roles: Roles,
 ) -> Figure:
     """Win rate of each aligned policy against an opponent, against the ECE of its reward model; net win beside it.
 
@@ -51,24 +52,24 @@ def fig7(
                     row["ece"],
                     row["net_low"],
                     row["net_high"],
-                    color=style.scheme_colour(row["scheme"]),
+                    color=style.scheme_colour(row["scheme"], roles),
                     alpha=0.35,
                     linewidth=1.2,
                 )
-            policy_mark(axis, row["ece"], row[column], row, bases_of(rows))
+            policy_mark(axis, row["ece"], row[column], row, bases_of(rows), roles)
         axis.set(xlabel="ECE of the reward model on the alignment sources", xlim=(0, None))
         axis.locator_params(axis="x", nbins=6)
     axes[0].set(ylabel=f"win rate against {opponent}")
     axes[1].set(ylabel=f"win − lose against {opponent}")
     axes[1].axhline(0, color=style.INK, linewidth=0.9, linestyle="--")
     _mark_references(axes[1], reference_rows(win_rates, opponent, source))
-    style.legend_below(figure, policy_handles(rows), 4)
+    style.legend_below(figure, policy_handles(rows, roles), 4)
     return figure
 
 
 def reference_rows(win_rates: pd.DataFrame, opponent: str, source: str) -> pd.DataFrame:
     """Win rates of policies that are no scheme: untuned, random and worst choice, and, with an oracle, its own."""
-    rows = win_rates[win_rates["scheme"].isin(REFERENCES) & (win_rates["opponent"] == opponent)]
+    rows = win_rates[win_rates["scheme"].isin(REFERENCE_POLICIES) & (win_rates["opponent"] == opponent)]
     return rows[(rows["source"] == source) & rows["net"].notna()].drop_duplicates("scheme")
 
 
@@ -87,11 +88,11 @@ def _mark_references(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 @style.styled
-def perplexity(table: pd.DataFrame, regime: str | None = None) -> Figure:
+def perplexity(table: pd.DataFrame, regime: str | None = None, *, roles: Roles) -> Figure:
     """Perplexity of each policy on the chosen responses of each alignment source; one point per seed."""
     rows = need(of_regime(table, regime), "no perplexity of any policy")
     keys = list(dict.fromkeys(zip(rows["base"], rows["scheme"], strict=True)))
-    keys.sort(key=lambda key: (key[0] != "none", [*bases_of(rows), "none"].index(key[0])))
+    keys.sort(key=lambda key: (key[0] != NONE, [*bases_of(rows), NONE].index(key[0])))
     sources = list(dict.fromkeys(rows["source"]))
     figure, axes = style.grid(len(sources), 2, 0.25 * len(keys) + 0.75, sharey=True)
     for axis, source in zip(axes, sources, strict=True):
@@ -99,13 +100,13 @@ def perplexity(table: pd.DataFrame, regime: str | None = None) -> Figure:
         for level, (base, scheme) in enumerate(keys):
             group = part[(part["base"] == base) & (part["scheme"] == scheme)].to_dict("records")
             for number, row in enumerate(group):
-                y, colour = -level - 0.2 * (number - (len(group) - 1) / 2), style.scheme_colour(scheme)
+                y, colour = -level - 0.2 * (number - (len(group) - 1) / 2), style.scheme_colour(scheme, roles)
                 axis.hlines(y, row["perplexity_low"], row["perplexity_high"], color=colour, alpha=0.6, linewidth=1.2)
-                axis.plot([row["perplexity"]], [y], style.scheme_marker(scheme), color=colour, markersize=4)
-        for value in part.loc[part["scheme"] == "untuned", "perplexity"]:
-            axis.axvline(value, color=style.scheme_colour("untuned"), linewidth=1.0, linestyle="--")
+                axis.plot([row["perplexity"]], [y], style.scheme_marker(scheme, roles), color=colour, markersize=4)
+        for value in part.loc[part["scheme"] == UNTUNED, "perplexity"]:
+            axis.axvline(value, color=style.scheme_colour(UNTUNED, roles), linewidth=1.0, linestyle="--")
         names = [style.short(style.scheme_name(s), 16) for _, s in keys]
-        labels = [n if b == "none" else f"{style.short(b, 14)} · {n}" for n, (b, _) in zip(names, keys, strict=True)]
+        labels = [n if b == NONE else f"{style.short(b, 14)} · {n}" for n, (b, _) in zip(names, keys, strict=True)]
         axis.set_yticks([-n for n in range(len(keys))], labels)
         axis.locator_params(axis="x", nbins=5)
         axis.set(title=style.short(source), xlabel="perplexity (dashed: untuned policy)", ylim=(0.6 - len(keys), 0.6))
@@ -125,7 +126,7 @@ FIGURES = (
             "its Fig 7 and prints no number of it; what it prints of its duels is the next figure."
         ),
         alt="Scatter of win rate and net win against the ECE of the reward model",
-        draw=lambda s, r: fig7(s["win_rates"], s.every("metrics"), r),
+        draw=lambda s, r: fig7(s["win_rates"], s.every("metrics"), r, roles=s.roles),
         rows=lambda s, r: fig7_rows(s["win_rates"], s.every("metrics"), r),
     ),
     FigureEntry(
@@ -138,7 +139,7 @@ FIGURES = (
             "texts."
         ),
         alt="Perplexity of each policy on each alignment source with intervals",
-        draw=lambda s, r: perplexity(s["perplexity"], r),
+        draw=lambda s, r: perplexity(s["perplexity"], r, roles=s.roles),
         rows=lambda s, r: of_regime(s["perplexity"], r),
     ),
 )

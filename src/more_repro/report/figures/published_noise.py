@@ -7,11 +7,14 @@ from matplotlib.patches import Patch
 from more_repro.report import style
 from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import need
+from more_repro.schemes import PAPER
 
 
 def published_rows(published_noise: pd.DataFrame) -> pd.DataFrame:
     """Printed ECE differences of MORE from multitask: Table 1 (two sources) and Table 2 (five)."""
-    rows = published_noise[published_noise["scheme"].eq("more") & published_noise["table"].isin(("table1", "table2"))]
+    rows = published_noise[
+        published_noise["scheme"].eq(PAPER.method) & published_noise["table"].isin(("table1", "table2"))
+    ]
     return rows[rows["difference"].notna()]
 
 
@@ -23,7 +26,12 @@ def published(published_noise: pd.DataFrame) -> Figure:
     labels = []
     for place, row in enumerate(rows.to_dict("records")):
         axis.barh(-place, row["noise_high"] - row["noise_low"], left=row["noise_low"], height=0.6, color=style.BAND)
-        axis.plot([row["difference"]], [-place], style.scheme_marker("more"), color=style.scheme_colour("more"))
+        axis.plot(
+            [row["difference"]],
+            [-place],
+            style.scheme_marker(PAPER.method, PAPER),
+            color=style.scheme_colour(PAPER.method, PAPER),
+        )
         name = row["base"].replace("_", ".")
         labels.append(f"{row['table'].replace('table', 'Table ')} · {style.short(name)} · n = {row['n']:,}")
         text = f"p = {row['p_difference']:.3f} (.8 correlated: {row['p_correlated']:.3f})"

@@ -12,12 +12,13 @@ from more_repro.report.drawing import policy_handles, policy_mark
 from more_repro.report.entries import FigureEntry
 from more_repro.report.paper_tables.paper import THIS_RUN
 from more_repro.report.row_selection import bases_of, need, of_regime
+from more_repro.schemes import ALIGN, ALL, MIXTURE, NONE, PAPER, Roles
 
 _KEY = ["base", "regime", "scheme"]
 
 
 def duel_rows(
-    scheme_duels: pd.DataFrame, seed_summary: pd.DataFrame, printed: pd.DataFrame, regime: str | None
+    scheme_duels: pd.DataFrame, seed_summary: pd.DataFrame, printed: pd.DataFrame, regime: str | None, *, roles: Roles
 ) -> pd.DataFrame:
     """Net win of each scheme's policies against multitask's, with the difference of their reward models' ECE.
 
@@ -25,20 +26,20 @@ def duel_rows(
     "align", mean over seeds. printed: published Table 1, whose duels have no interval and no n. No rows without ours.
     """
     rows = of_regime(scheme_duels, regime)
-    rows = rows[(rows["source"] == "all") & (rows["against"] == "multitask")].assign(data=THIS_RUN)
-    ece = seed_summary[seed_summary["metric"].eq("ece") & seed_summary["source"].eq("align")]
-    ece = ece.loc[ece["trained_on"].eq("mixture"), [*_KEY, "estimate"]]
-    other = ece[ece["scheme"] == "multitask"].drop(columns="scheme").rename(columns={"estimate": "other"})
+    rows = rows[(rows["source"] == ALL) & (rows["against"] == roles.reference)].assign(data=THIS_RUN)
+    ece = seed_summary[seed_summary["metric"].eq("ece") & seed_summary["source"].eq(ALIGN)]
+    ece = ece.loc[ece["trained_on"].eq(MIXTURE), [*_KEY, "estimate"]]
+    other = ece[ece["scheme"] == roles.reference].drop(columns="scheme").rename(columns={"estimate": "other"})
     rows = rows.merge(ece, on=_KEY, how="left").merge(other, on=["base", "regime"], how="left")
     ours = rows.assign(ece_difference=rows["estimate"] - rows["other"])
     columns = ["data", "base", "scheme", "ece_difference", "win", "tie", "lose", "net", "net_low", "net_high"]
     parts = [ours.reindex(columns=[*columns, "n_seeds", "n_prompts"])]
     if len(ours) and len(printed):
-        wide = printed[printed["base"] != "none"].pivot(index="base", columns="scheme", values="ece")  # noqa: PD010
+        wide = printed[printed["base"] != NONE].pivot(index="base", columns="scheme", values="ece")  # noqa: PD010
         told = printed[printed["win"].notna()]
         told = told.assign(
             data="published: " + told["base"], net=told["win"] - told["lose"],
-            ece_difference=told["base"].map(wide["more"] - wide["multitask"]),
+            ece_difference=told["base"].map(wide[PAPER.method] - wide[PAPER.reference]),
         )  # fmt: skip
         parts.append(told.reindex(columns=columns))
     return pd.concat(parts, ignore_index=True)
@@ -46,22 +47,27 @@ def duel_rows(
 
 @style.styled
 def duels(
-    scheme_duels: pd.DataFrame, seed_summary: pd.DataFrame, printed: pd.DataFrame, regime: str | None = None
+    scheme_duels: pd.DataFrame,
+    seed_summary: pd.DataFrame,
+    printed: pd.DataFrame,
+    regime: str | None = None,
+    *,
+    roles: Roles,
 ) -> Figure:
     """Net win against multitask's policy, against the ECE of the reward model less that of multitask's.
 
     Filled by base: this run, with the interval over prompts. Hollow diamonds: the printed duels of MORE.
     """
-    rows = duel_rows(scheme_duels, seed_summary, printed, regime)
+    rows = duel_rows(scheme_duels, seed_summary, printed, regime, roles=roles)
     rows = need(rows[rows["ece_difference"].notna()], "no policy of another scheme met that of multitask")
     figure, (axis,) = style.grid(1, 1, 3.6)
     ours = rows[rows["data"] == THIS_RUN]
     for row in ours.to_dict("records"):
         axis.vlines(
-            row["ece_difference"], row["net_low"], row["net_high"], color=style.scheme_colour(row["scheme"]),
+            row["ece_difference"], row["net_low"], row["net_high"], color=style.scheme_colour(row["scheme"], roles),
             alpha=0.45, linewidth=1.3,
         )  # fmt: skip
-        policy_mark(axis, row["ece_difference"], row["net"], row, bases_of(ours))
+        policy_mark(axis, row["ece_difference"], row["net"], row, bases_of(ours), roles)
     theirs = rows[rows["data"] != THIS_RUN]
     _printed_points(axis, theirs)
     for line in (axis.axhline, axis.axvline):
@@ -71,7 +77,7 @@ def duels(
         ylabel="win − lose against multitask's policy",
     )
     hollow = Line2D([], [], linestyle="", marker="D", markerfacecolor="none", color=style.INK, label="printed, MORE")
-    style.legend_below(figure, [*policy_handles(ours), *([hollow] if len(theirs) else [])], 4)
+    style.legend_below(figure, [*policy_handles(ours, roles), *([hollow] if len(theirs) else [])], 4)
     return figure
 
 
@@ -90,7 +96,7 @@ def _printed_points(axis: Axes, rows: pd.DataFrame) -> None:
 def ranking_rows(ranking: pd.DataFrame, regime: str | None) -> pd.DataFrame:
     """Policies on all prompts, the strongest base and scheme (mean over seeds) first."""
     rows = of_regime(ranking, regime)
-    rows = rows[rows["source"] == "all"]
+    rows = rows[rows["source"] == ALL]
     mean = rows.groupby(["base", "scheme"])["strength"].transform("mean")
     return (
         rows.assign(mean=mean).sort_values(["mean", "base", "seed"], ascending=[False, True, True]).drop(columns="mean")
@@ -98,7 +104,7 @@ def ranking_rows(ranking: pd.DataFrame, regime: str | None) -> pd.DataFrame:
 
 
 @style.styled
-def ranking(table: pd.DataFrame, regime: str | None = None) -> Figure:
+def ranking(table: pd.DataFrame, regime: str | None = None, *, roles: Roles) -> Figure:
     """Strength of every policy with its interval over prompts, a row per base and scheme, a point per seed."""
     rows = need(ranking_rows(table, regime), "no policies were compared")
     keys = list(dict.fromkeys(zip(rows["base"], rows["scheme"], strict=True)))
@@ -106,14 +112,14 @@ def ranking(table: pd.DataFrame, regime: str | None = None) -> Figure:
     for level, (base, scheme) in enumerate(keys):
         group = rows[(rows["base"] == base) & (rows["scheme"] == scheme)].to_dict("records")
         for number, row in enumerate(group):
-            y, colour = -level - 0.22 * (number - (len(group) - 1) / 2), style.scheme_colour(scheme)
+            y, colour = -level - 0.22 * (number - (len(group) - 1) / 2), style.scheme_colour(scheme, roles)
             axis.hlines(y, row["strength_low"], row["strength_high"], color=colour, alpha=0.6, linewidth=1.2)
-            axis.plot([row["strength"]], [y], style.scheme_marker(scheme), color=colour, markersize=4.5)
+            axis.plot([row["strength"]], [y], style.scheme_marker(scheme, roles), color=colour, markersize=4.5)
         low, high = (int(end(row[name] for row in group)) for end, name in ((min, "rank_low"), (max, "rank_high")))
         text = f"rank {low}" if low == high else f"ranks {low}–{high}"
         axis.text(1.01, -level, text, transform=axis.get_yaxis_transform(), va="center", fontsize=8)
     names = [style.short(style.scheme_name(scheme), 26) for _, scheme in keys]
-    labels = [n if b == "none" else f"{style.short(b, 14)} · {n}" for n, (b, _) in zip(names, keys, strict=True)]
+    labels = [n if b == NONE else f"{style.short(b, 14)} · {n}" for n, (b, _) in zip(names, keys, strict=True)]
     axis.set_yticks([-n for n in range(len(keys))], labels)
     axis.axvline(0, color=style.INK, linewidth=0.9, linestyle="--")
     axis.set(xlabel="Bradley-Terry strength in logits (0: the mean of all policies)", ylim=(0.3 - len(keys), 0.7))
@@ -145,8 +151,8 @@ FIGURES = (
             "and preferred."
         ),
         alt="Net win of each scheme against multitask by difference in ECE, with the printed duels of MORE",
-        draw=lambda s, r: duels(s["scheme_duels"], s.every("seed_summary"), _printed(), r),
-        rows=lambda s, r: duel_rows(s["scheme_duels"], s.every("seed_summary"), _printed(), r),
+        draw=lambda s, r: duels(s["scheme_duels"], s.every("seed_summary"), _printed(), r, roles=s.roles),
+        rows=lambda s, r: duel_rows(s["scheme_duels"], s.every("seed_summary"), _printed(), r, roles=s.roles),
     ),
     FigureEntry(
         name="ranking",
@@ -160,7 +166,7 @@ FIGURES = (
             "shows."
         ),
         alt="Forest plot of the strength of every policy with intervals and ranks",
-        draw=lambda s, r: ranking(s["ranking"], r),
+        draw=lambda s, r: ranking(s["ranking"], r, roles=s.roles),
         rows=lambda s, r: ranking_rows(s["ranking"], r),
     ),
 )

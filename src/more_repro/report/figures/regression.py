@@ -12,10 +12,11 @@ from more_repro.report.entries import FigureEntry
 from more_repro.report.figures.policies import fig7_rows
 from more_repro.report.paper_tables.paper import THIS_RUN
 from more_repro.report.row_selection import bases_of, need
+from more_repro.schemes import UNTUNED, Roles
 
 
 @style.styled
-def regression(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
+def regression(influence: pd.DataFrame, outcome: str = "net_win", *, roles: Roles) -> Figure:
     """Partial plot of this run: outcome against ECE, both without what accuracy and the group (base, regime) explain.
 
     influence: the table "influence", whose partial values they are.
@@ -27,7 +28,7 @@ def regression(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
     x, y = (rows[name].to_numpy(dtype=float) for name in ("partial_term", "partial_outcome"))
     figure, (axis,) = style.grid(1, 1, 3.6)
     for place, row in enumerate(rows.to_dict("records")):
-        policy_mark(axis, float(x[place]), float(y[place]), row, bases_of(rows))
+        policy_mark(axis, float(x[place]), float(y[place]), row, bases_of(rows), roles)
     if float(x @ x) > 1e-12:
         ends = np.array([x.min(), x.max()])
         axis.plot(ends, ends * float(x @ y) / float(x @ x), color=style.INK, linewidth=1.1, linestyle="--")
@@ -38,7 +39,7 @@ def regression(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
         ylabel=f"{plain(outcome)} of the policy (likewise)",
     )
     axis.set_title(f"n = {len(rows)} reward models; dashed: least squares, its interval is among the coefficients")
-    style.legend_below(figure, policy_handles(rows), 6)
+    style.legend_below(figure, policy_handles(rows, roles), 6)
     return figure
 
 
@@ -49,7 +50,7 @@ def leave_one_out_rows(influence: pd.DataFrame, outcome: str = "net_win") -> pd.
 
 
 @style.styled
-def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
+def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win", *, roles: Roles) -> Figure:
     """The coefficient of ECE without each reward model in turn; right: Cook's distance against leverage."""
     rows = need(leave_one_out_rows(influence, outcome), "no regression of this run")
     figure, (left, right) = style.grid(2, 2, 3.2)
@@ -59,7 +60,7 @@ def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
     left.axhline(first["estimate"], color=style.INK, linewidth=1.1)
     left.axhline(0, color=style.INK, linewidth=0.9, linestyle="--")
     for place, row in enumerate(rows.to_dict("records")):
-        marker, colour = style.scheme_marker(row["scheme"]), style.scheme_colour(row["scheme"])
+        marker, colour = style.scheme_marker(row["scheme"], roles), style.scheme_colour(row["scheme"], roles)
         left.plot([place], [row["estimate_without"]], marker, color=colour)
         right.plot([row["leverage"]], [row["cooks_distance"]], marker, color=colour)
     left.set(xlabel="reward model left out, in order", ylabel="coefficient of ECE", xticks=[])
@@ -71,11 +72,11 @@ def leave_one_out(influence: pd.DataFrame, outcome: str = "net_win") -> Figure:
             [],
             [],
             linestyle="",
-            color=style.scheme_colour(s),
-            marker=style.scheme_marker(s),
+            color=style.scheme_colour(s, roles),
+            marker=style.scheme_marker(s, roles),
             label=style.scheme_name(s),
         )
-        for s in style.scheme_order(rows["scheme"])
+        for s in style.scheme_order(rows["scheme"], roles)
     ]
     band = Patch(color=style.BAND, alpha=0.45, label="every model: estimate and interval")
     style.legend_below(figure, [*handles, band], 6)
@@ -88,7 +89,7 @@ def power(table: pd.DataFrame) -> Figure:
     rows = need(table, "no power simulation").sort_values("effect")
     figure, (axis,) = style.grid(1, 1, 2.7)
     axis.fill_between(rows["effect"], rows["low"], rows["high"], color=style.BAND, linewidth=0)
-    axis.plot(rows["effect"], rows["power"], "o-", color=style.scheme_colour("more"))
+    axis.plot(rows["effect"], rows["power"], "o-", color=style.ACCENT)
     for level, text in ((0.8, "0.8, the usual aim"), (0.05, "0.05, the test's size")):
         axis.axhline(level, color=style.INK, linewidth=0.8, linestyle=":")
         axis.text(float(rows["effect"].max()), level + 0.02, text, ha="right", fontsize=8, color=style.MUTED)
@@ -108,8 +109,8 @@ FIGURES = (
             "base and regime explain. A falling line: at equal accuracy a lower ECE goes with more wins. All regimes."
         ),
         alt="Partial regression plot of net win on ECE",
-        draw=lambda s, r: regression(s["influence"]),
-        rows=lambda s, r: fig7_rows(s["win_rates"], s["metrics"], None, "untuned"),
+        draw=lambda s, r: regression(s["influence"], roles=s.roles),
+        rows=lambda s, r: fig7_rows(s["win_rates"], s["metrics"], None, UNTUNED),
         per_regime=False,
     ),
     FigureEntry(
@@ -122,7 +123,7 @@ FIGURES = (
             "grey: with all of them. Right: one point a model. A verdict that one model turns is none."
         ),
         alt="Leave-one-out coefficients of ECE, and Cook's distance against leverage",
-        draw=lambda s, r: leave_one_out(s["influence"]),
+        draw=lambda s, r: leave_one_out(s["influence"], roles=s.roles),
         rows=lambda s, r: leave_one_out_rows(s["influence"]),
         per_regime=False,
     ),

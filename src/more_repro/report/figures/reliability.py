@@ -10,28 +10,36 @@ from matplotlib.figure import Figure
 from more_repro.report import style
 from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import bases_of, need, of_base, of_regime, whole
+from more_repro.schemes import ALIGN, ALL, NONE, RAW, Roles
 
 
 def reliability_rows(
-    table: pd.DataFrame, regime: str | None, base: str | None = None, source: str | None = None
+    table: pd.DataFrame, regime: str | None, base: str | None = None, source: str | None = None, *, roles: Roles
 ) -> pd.DataFrame:
     """Rows of the reliability diagrams: schemes of every base, or of the named one, on one source ("all" if there)."""
     rows = of_regime(whole(table), regime)
-    rows = rows[(rows["scheme"] != "single") & (rows["base"] != "none")]
+    rows = rows[(rows["scheme"] != roles.single) & (rows["base"] != NONE)]
     rows = of_base(rows, base) if base else rows
     there = list(dict.fromkeys(rows["source"]))
-    wanted = [source] if source else [*(s for s in ("all", "align") if s in there), *there]
+    wanted = [source] if source else [*(s for s in (ALL, ALIGN) if s in there), *there]
     return rows[rows["source"] == wanted[0]] if wanted else rows
 
 
 @style.styled
 def reliability(
-    table: pd.DataFrame, regime: str | None = None, base: str | None = None, source: str | None = None
+    table: pd.DataFrame,
+    regime: str | None = None,
+    base: str | None = None,
+    source: str | None = None,
+    *,
+    roles: Roles,
 ) -> Figure:
     """Accuracy against confidence with null band and number of pairs in each bin; a panel per base and scheme."""
-    rows = need(reliability_rows(table, regime, base, source), "no reliability bins of a mixed reward model")
+    rows = need(
+        reliability_rows(table, regime, base, source, roles=roles), "no reliability bins of a mixed reward model"
+    )
     # A raw head's confidences lie in one bin or two, which would set the scale of the counts for all.
-    schemes = [s for s in style.scheme_order(rows["scheme"]) if s != "raw"] or ["raw"]
+    schemes = [s for s in style.scheme_order(rows["scheme"], roles) if s != RAW] or [RAW]
     rows = rows[rows["scheme"].isin(schemes) & (rows["n_pairs"] > 0)]
     panels = [(b, s) for b in bases_of(rows) for s in schemes if (of_base(rows, b)["scheme"] == s).any()]
     figure, axes = style.grid(len(panels), 4, 2.1, sharex=True, sharey=True)
@@ -40,7 +48,7 @@ def reliability(
     foot = min(0.3, float(np.floor(10 * rows["accuracy"].min()) / 10) - 0.2)
     for axis, (name, scheme) in zip(axes, panels, strict=True):
         part = of_base(rows, name)
-        _panel(axis, part[part["scheme"] == scheme], scheme, most, foot)
+        _panel(axis, part[part["scheme"] == scheme], scheme, most, foot, roles)
         axis.set_title(f"{style.short(name, 12)} · {style.short(style.scheme_name(scheme), 18)}", fontsize=8.5)
         axis.set(
             xlim=(0.5, 1.0),
@@ -56,7 +64,7 @@ def reliability(
     return figure
 
 
-def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float, foot: float) -> None:
+def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float, foot: float, roles: Roles) -> None:
     """Points of every seed; null band and counts, drawn from the foot in shares of the largest, of the lowest seed."""
     lowest = part[part["seed"] == part["seed"].min()].sort_values("bin_low")
     axis.plot([0.5, 1], [0.5, 1], color=style.MUTED, linewidth=0.9)
@@ -67,7 +75,7 @@ def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float, foot: float
         width=lowest["bin_high"] - lowest["bin_low"],
         bottom=foot,
         align="edge",
-        color=style.scheme_colour(scheme),
+        color=style.scheme_colour(scheme, roles),
         alpha=0.3,
         edgecolor=style.CARD,
     )
@@ -77,9 +85,9 @@ def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float, foot: float
         axis.plot(
             curve["mean_confidence"],
             curve["accuracy"],
-            style.scheme_marker(scheme),
+            style.scheme_marker(scheme, roles),
             markersize=4.5,
-            color=style.scheme_colour(scheme),
+            color=style.scheme_colour(scheme, roles),
             alpha=1.0 if seed == part["seed"].min() else 0.45,
         )
 
@@ -87,33 +95,42 @@ def _panel(axis: Axes, part: pd.DataFrame, scheme: str, most: float, foot: float
 def slope_rows(
     seed_summary: pd.DataFrame,
     regime: str | None,
-    source: str = "all",
+    source: str = ALL,
     metrics: Sequence[str] = ("slope", "overconfidence"),
+    *,
+    roles: Roles,
 ) -> pd.DataFrame:
     rows = of_regime(whole(seed_summary), regime)
-    rows = rows[(rows["source"] == source) & rows["metric"].isin(list(metrics)) & (rows["scheme"] != "single")]
-    return rows[rows["estimate"].notna() & (rows["base"] != "none")]
+    rows = rows[(rows["source"] == source) & rows["metric"].isin(list(metrics)) & (rows["scheme"] != roles.single)]
+    return rows[rows["estimate"].notna() & (rows["base"] != NONE)]
 
 
 @style.styled
 def slopes(
     seed_summary: pd.DataFrame,
     regime: str | None = None,
-    source: str = "all",
+    source: str = ALL,
     metrics: Sequence[str] = ("slope", "overconfidence"),
+    *,
+    roles: Roles,
 ) -> Figure:
     """Calibration slope and over-confidence of every scheme, base and regime, with intervals over seeds."""
-    rows = need(slope_rows(seed_summary, regime, source, metrics), f"no calibration slope on source {source!r}")
+    rows = need(
+        slope_rows(seed_summary, regime, source, metrics, roles=roles), f"no calibration slope on source {source!r}"
+    )
     # Raw heads have a slope of noise over noise, which would set the scale for all.
-    shown = rows[rows["scheme"] != "raw"] if (rows["scheme"] != "raw").any() else rows
-    labels = _labels(shown)
+    shown = rows[rows["scheme"] != RAW] if (rows["scheme"] != RAW).any() else rows
+    labels = _labels(shown, roles)
     figure, axes = style.grid(len(metrics), 2, 0.25 * len(labels) + 0.8, sharey=True)
     for axis, metric in zip(axes, metrics, strict=True):
         for row in shown[shown["metric"] == metric].to_dict("records"):
-            y, colour = -labels.index((row["regime"], row["base"], row["scheme"])), style.scheme_colour(row["scheme"])
+            y, colour = (
+                -labels.index((row["regime"], row["base"], row["scheme"])),
+                style.scheme_colour(row["scheme"], roles),
+            )
             if np.isfinite(row["low"]) and np.isfinite(row["high"]):
                 axis.hlines(y, row["low"], row["high"], color=colour)
-            axis.plot([row["estimate"]], [y], style.scheme_marker(row["scheme"]), color=colour)
+            axis.plot([row["estimate"]], [y], style.scheme_marker(row["scheme"], roles), color=colour)
         axis.axvline(1.0 if metric == "slope" else 0.0, color=style.INK, linewidth=0.9, linestyle="--")
         axis.set(xlabel=_AXES.get(metric, metric))
         axis.set_yticks([-n for n in range(len(labels))], [_name(label, labels) for label in labels])
@@ -121,16 +138,16 @@ def slopes(
     return figure
 
 
-_POOLED = {"all": "all sources pooled", "align": "alignment sources pooled"}
+_POOLED = {ALL: "all sources pooled", ALIGN: "alignment sources pooled"}
 _AXES = {
     "slope": "calibration slope (1: calibrated; below: over-confident)",
     "overconfidence": "mean confidence − accuracy (0: calibrated)",
 }
 
 
-def _labels(rows: pd.DataFrame) -> list[tuple[str, str, str]]:
+def _labels(rows: pd.DataFrame, roles: Roles) -> list[tuple[str, str, str]]:
     present = set(zip(rows["regime"], rows["base"], rows["scheme"], strict=True))
-    schemes = style.scheme_order(rows["scheme"])
+    schemes = style.scheme_order(rows["scheme"], roles)
     regimes = list(dict.fromkeys(rows["regime"]))
     return [(r, b, s) for r in regimes for b in bases_of(rows) for s in schemes if (r, b, s) in present]
 
@@ -152,8 +169,8 @@ FIGURES = (
             "counts: seed {seed}, pale: the others. Raw heads are left out."
         ),
         alt="Accuracy against confidence in bins for each scheme, with null band and counts",
-        draw=lambda s, r: reliability(s["reliability"], r),
-        rows=lambda s, r: reliability_rows(s["reliability"], r),
+        draw=lambda s, r: reliability(s["reliability"], r, roles=s.roles),
+        rows=lambda s, r: reliability_rows(s["reliability"], r, roles=s.roles),
     ),
     FigureEntry(
         name="slopes",
@@ -166,7 +183,7 @@ FIGURES = (
             "that is not defined in a seed leaves it out, the data has how many are left."
         ),
         alt="Calibration slope and over-confidence of each scheme and base with intervals",
-        draw=lambda s, r: slopes(s["seed_summary"], r),
-        rows=lambda s, r: slope_rows(s["seed_summary"], r),
+        draw=lambda s, r: slopes(s["seed_summary"], r, roles=s.roles),
+        rows=lambda s, r: slope_rows(s["seed_summary"], r, roles=s.roles),
     ),
 )

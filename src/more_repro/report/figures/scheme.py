@@ -13,6 +13,7 @@ from more_repro.report import style
 from more_repro.report.drawing import draw_trajectories, source_handles
 from more_repro.report.entries import FigureEntry
 from more_repro.report.row_selection import first_seed, of_regime, one_base, whole
+from more_repro.schemes import MIXTURE, Roles
 
 _SMOOTH = 15  # steps; the thin line behind is single steps
 _STILL = 1e-6  # of lambda: rounding
@@ -49,7 +50,7 @@ def fig2_rows(
     Columns lambda and loss, and their running means over 15 steps; a run longer than 300 steps keeps every n-th.
     """
     rows = of_regime(whole(training_log), regime)
-    rows = rows[rows["trained_on"] == "mixture"]
+    rows = rows[rows["trained_on"] == MIXTURE]
     rows = rows[rows["scheme"].isin(moving_schemes(rows) if schemes is None else list(schemes))]
     rows = first_seed(one_base(rows, base)).sort_values(["scheme", "source", "step"], kind="stable")
     curves = rows.groupby(["scheme", "source"], sort=False)
@@ -75,10 +76,12 @@ def fig2(
     regime: str | None = None,
     base: str | None = None,
     schemes: Sequence[str] | None = None,
+    *,
+    roles: Roles,
 ) -> Figure:
     """One training step of MORE as a diagram; below, lambda of the real runs, a panel for each scheme."""
     rows = fig2_rows(training_log, regime, base, schemes)
-    present = style.scheme_order(rows["scheme"])
+    present = style.scheme_order(rows["scheme"], roles)
     lines = -(-len(present) // _COLUMNS)
     heights = [1.9, 0.4 + 2.6 * lines] if present else [2.1]
     figure = Figure(figsize=(style.WIDTH, sum(heights)), layout="constrained")
@@ -120,7 +123,7 @@ def _diagram(axis: Axes) -> None:
                 boxstyle="round,pad=0,rounding_size=0.02",
                 mutation_aspect=2.5,
                 facecolor="#dcebf5" if ours else "#f1f3f6",
-                edgecolor=style.scheme_colour("more") if ours else "#9aa1ab",
+                edgecolor=style.ACCENT if ours else "#9aa1ab",
             )
         )
         axis.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=8.2, linespacing=1.35)
@@ -146,7 +149,7 @@ FIGURES = (
             "Between l2-normalised gradients MORE gives no source more than 1/2. Seed {seed}."
         ),
         alt="Diagram of a training step of MORE, and curves of lambda per source against the training step",
-        draw=lambda s, r: fig2(s["training_log"], r),
+        draw=lambda s, r: fig2(s["training_log"], r, roles=s.roles),
         rows=lambda s, r: fig2_rows(s["training_log"], r),
     ),
 )

@@ -1,7 +1,5 @@
 """The loss of each source during training."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -11,6 +9,7 @@ from more_repro.report.drawing import draw_trajectories, source_handles
 from more_repro.report.entries import FigureEntry
 from more_repro.report.figures.scheme import fig2_rows
 from more_repro.report.row_selection import need
+from more_repro.schemes import Roles
 
 
 @style.styled
@@ -18,11 +17,13 @@ def training_loss(
     training_log: pd.DataFrame,
     regime: str | None = None,
     base: str | None = None,
-    schemes: Sequence[str] = ("multitask", "more"),
+    *,
+    roles: Roles,
 ) -> Figure:
-    """Loss of each source during training, lowest seed; thin: single steps, thick: mean of 15 steps."""
-    rows = need(fig2_rows(training_log, regime, base, schemes), "no training log of multitask or more")
-    present = style.scheme_order(rows["scheme"])
+    """Loss of multitask and more on each source during training, lowest seed; thin: single steps, thick: mean of 15."""
+    schemes = (roles.reference, roles.method)
+    rows = need(fig2_rows(training_log, regime, base, schemes), f"no training log of {' or '.join(schemes)}")
+    present = style.scheme_order(rows["scheme"], roles)
     names = list(dict.fromkeys(rows["source"]))
     figure, axes = style.grid(len(present), 2, 2.6, sharey=True)
     for axis, scheme in zip(axes, present, strict=True):
@@ -50,7 +51,7 @@ FIGURES = (
             "below the others is being learned by heart or is easier. Seed {seed}."
         ),
         alt="Curves of the training loss of each source for multitask and MORE",
-        draw=lambda s, r: training_loss(s["training_log"], r),
-        rows=lambda s, r: fig2_rows(s["training_log"], r, None, ("multitask", "more")),
+        draw=lambda s, r: training_loss(s["training_log"], r, roles=s.roles),
+        rows=lambda s, r: fig2_rows(s["training_log"], r, None, (s.roles.reference, s.roles.method)),
     ),
 )

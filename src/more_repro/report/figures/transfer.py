@@ -8,23 +8,34 @@ from matplotlib.patches import Rectangle
 from more_repro.report import style
 from more_repro.report.drawing import draw_heat_map, matrix, with_half
 from more_repro.report.entries import FigureEntry
-from more_repro.report.row_selection import bases_of, data_sets, first_seed, labelled, need, of_base, of_regime, whole
+from more_repro.report.row_selection import (
+    bases_of,
+    data_sets,
+    first_seed,
+    labelled,
+    model_label,
+    need,
+    of_base,
+    of_regime,
+    whole,
+)
+from more_repro.schemes import RAW, Roles
 
 
-def accuracy_rows(metrics: pd.DataFrame, regime: str | None, base: str | None = None) -> pd.DataFrame:
+def accuracy_rows(metrics: pd.DataFrame, regime: str | None, base: str | None = None, *, roles: Roles) -> pd.DataFrame:
     """Rows of Fig 1 left: raw and single models of every base, or of the one named, each model's lowest seed."""
     rows = of_regime(whole(metrics), regime)
-    rows = data_sets(rows[rows["scheme"].isin(("raw", "single"))])
-    return labelled(first_seed(rows if base is None else of_base(rows, base)))
+    rows = data_sets(rows[rows["scheme"].isin((RAW, roles.single))])
+    return labelled(first_seed(rows if base is None else of_base(rows, base)), roles)
 
 
 @style.styled
-def fig1_left(metrics: pd.DataFrame, regime: str | None = None, base: str | None = None) -> Figure:
+def fig1_left(metrics: pd.DataFrame, regime: str | None = None, base: str | None = None, *, roles: Roles) -> Figure:
     """Accuracy of each single-source reward model, and of the raw one, on each source; small: half-widths.
 
     A panel for each base, all on one scale.
     """
-    rows = need(accuracy_rows(metrics, regime, base), "no single-source reward model was scored")
+    rows = need(accuracy_rows(metrics, regime, base, roles=roles), "no single-source reward model was scored")
     rows = rows.assign(half=(rows["accuracy_high"] - rows["accuracy_low"]) / 2)
     spread = float(np.nanmax(np.abs(rows["accuracy"] - 0.5)))
     names = bases_of(rows)
@@ -36,7 +47,7 @@ def fig1_left(metrics: pd.DataFrame, regime: str | None = None, base: str | None
         axis.set_title(f"Accuracy on each source's test pairs, base {style.short(base)}")
         for row, model in enumerate(table.index):
             for column, source in enumerate(table.columns):
-                if model == f"single: {source}":
+                if model == model_label(roles.single, str(source), roles):
                     axis.add_patch(_frame(column, row))
     return figure
 
@@ -71,8 +82,8 @@ FIGURES = (
             "Small print: half-width of the interval over prompts. Seed {seed}; test pairs per source: {n_test}."
         ),
         alt="Heat map of accuracy: trained on one source (rows) against tested on each source (columns)",
-        draw=lambda s, r: fig1_left(s["metrics"], r),
-        rows=lambda s, r: accuracy_rows(s["metrics"], r),
+        draw=lambda s, r: fig1_left(s["metrics"], r, roles=s.roles),
+        rows=lambda s, r: accuracy_rows(s["metrics"], r, roles=s.roles),
     ),
     FigureEntry(
         name="transfer",

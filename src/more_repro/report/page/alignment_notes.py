@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from more_repro.params import ENSEMBLES
 from more_repro.report.formatting import interval, number
 from more_repro.report.row_selection import of_regime
 from more_repro.report.run_tables import Study
+from more_repro.schemes import ALL, BEST, ENSEMBLES, NONE
 
 # What is told of a judge, and how.
 _STATISTICS = {
@@ -26,7 +26,7 @@ def _judge_note(study: Study) -> list[str]:
     if study["judge"].empty:
         return []
     rows = study["judge_statistics"]
-    rows = rows[rows["source"] == "all"].drop_duplicates("statistic").set_index("statistic")
+    rows = rows[rows["source"] == ALL].drop_duplicates("statistic").set_index("statistic")
     told = [
         f"{text} {interval(rows['estimate'][name], rows['low'][name], rows['high'][name])}"
         for name, text in _STATISTICS.items()
@@ -39,14 +39,14 @@ def _judge_note(study: Study) -> list[str]:
 def _over_note(study: Study) -> list[str]:
     """Per base: how many schemes' scores are highest at the largest n, and which fall before it. A count, no test."""
     rows = of_regime(study["best_of_n_schemes"], study.regime)
-    rows = rows[(rows["source"] == "all") & (rows["choice"] == "best")]
+    rows = rows[(rows["source"] == ALL) & (rows["choice"] == BEST)]
     told = []
     for base, part in rows.groupby("base", sort=False):
         peaks = part.loc[part.groupby("scheme", sort=False)["gold"].idxmax()]
         largest = int(part["n"].max())
         early = peaks[peaks["n"] < largest]
         names = ", ".join(f"{scheme} at n = {n}" for scheme, n in zip(early["scheme"], early["n"], strict=True))
-        where = "" if base == "none" else f"base {base}, "
+        where = "" if base == NONE else f"base {base}, "
         told.append(
             f"Over-optimisation ({where}regime {study.regime}, {number(int(part['n_prompts'].max()))} prompts): the "
             f"judge's score of best-of-n is highest at the largest n = {largest} for {len(peaks) - len(early)} of "

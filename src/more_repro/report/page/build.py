@@ -83,12 +83,14 @@ def make_paper_tables(study: Study, published: dict[str, pd.DataFrame]) -> dict[
 
 
 def _of_regime(study: Study, regime: str, published: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    seeds, align = study["seed_summary"], study.params.align.sources
+    seeds, align, roles = study["seed_summary"], study.params.align.sources, study.roles
     made = {
-        "table1": paper.table1(seeds, study["perplexity"], study["scheme_duels"], published.get("table1"), regime),
-        "table2": paper.table2(seeds, published.get("table2"), regime),
+        "table1": paper.table1(
+            seeds, study["perplexity"], study["scheme_duels"], published.get("table1"), regime, roles=roles
+        ),
+        "table2": paper.table2(seeds, published.get("table2"), regime, roles=roles),
         "table3": paper.table3(study["audit"], study["mixture_summary"], published.get("table3"), regime),
-        **paper.tables4_6(study["outliers"], published.get("outliers"), regime, align),
+        **paper.tables4_6(study["outliers"], published.get("outliers"), regime, align, roles=roles),
     }
     return with_null(study, made, regime)
 

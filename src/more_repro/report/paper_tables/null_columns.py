@@ -5,9 +5,10 @@ import pandas as pd
 from more_repro.evaluation.metrics.ece import NULL_GAP
 from more_repro.report.formatting import BLANK, number
 from more_repro.report.html import UNDER
-from more_repro.report.paper_tables.paper import THIS_RUN
+from more_repro.report.paper_tables.paper import PRINTED, THIS_RUN
 from more_repro.report.row_selection import data_sets, of_regime, whole
 from more_repro.report.run_tables import Study
+from more_repro.schemes import ALIGN, MEAN, PAPER, TOP, Roles
 
 MARK = "†"  # of an ECE that cannot be held against multitask's as it stands
 FAR = NULL_GAP
@@ -24,8 +25,8 @@ def with_null(study: Study, tables: dict[str, pd.DataFrame], regime: str) -> dic
     Two ECEs whose nulls lie more than .005 apart are not comparable as they stand.
     """
     rows = _own(study, regime)
-    found = {"table1": rows[rows["source"] == "align"], "table2": rows[rows["source"] == "mean"]}
-    outliers = data_sets(rows).replace({"scheme": {"top": "single"}})
+    found = {"table1": rows[rows["source"] == ALIGN], "table2": rows[rows["source"] == MEAN]}
+    outliers = data_sets(rows).replace({"scheme": {TOP: study.roles.single}})
     renamed = {f"null_{end}": f"ece_null_{end}" for end in ("mean", "low", "high")}
     printed = study["published_noise"].rename(columns=renamed)
     made = {}
@@ -42,11 +43,11 @@ def with_null(study: Study, tables: dict[str, pd.DataFrame], regime: str) -> dic
 def _own(study: Study, regime: str) -> pd.DataFrame:
     """[base, scheme, source, null columns] of this run, and source "mean"; single models on their own source: `top`."""
     rows = whole(of_regime(study.every("metrics"), regime))
-    rows = rows[rows["ece"].notna() & ((rows["scheme"] != "single") | (rows["trained_on"] == rows["source"]))]
-    rows = rows.assign(scheme=rows["scheme"].where(rows["scheme"] != "single", "top"))
+    rows = rows[rows["ece"].notna() & ((rows["scheme"] != study.roles.single) | (rows["trained_on"] == rows["source"]))]
+    rows = rows.assign(scheme=rows["scheme"].where(rows["scheme"] != study.roles.single, TOP))
     means = rows.groupby(["base", "scheme", "source"], sort=False)[list(_FROM)].mean().reset_index()
     plain = data_sets(means).groupby(["base", "scheme"], sort=False)["ece_null_mean"].mean().reset_index()
-    return pd.concat([means, plain.assign(source="mean")], ignore_index=True)
+    return pd.concat([means, plain.assign(source=MEAN)], ignore_index=True)
 
 
 def _joined(table: pd.DataFrame, ours: pd.DataFrame, printed: pd.DataFrame, more: list[str]) -> pd.DataFrame:
@@ -63,23 +64,27 @@ def _joined(table: pd.DataFrame, ours: pd.DataFrame, printed: pd.DataFrame, more
     return both[[*names[:place], *added, *names[place:]]]
 
 
-def far_from_multitask(rows: pd.DataFrame) -> pd.Series:
-    """Whether a row's null lies more than FAR from that of multitask in the same group (and source); n booleans."""
+def far_from_reference(rows: pd.DataFrame, roles: Roles) -> pd.Series:
+    """Whether a row's null lies more than FAR from that of multitask in the same group (and source); n booleans.
+
+    Printed rows call it by the paper's name.
+    """
     keys = ["group", *(name for name in ("source",) if name in rows.columns)]
-    own = rows[rows["scheme"] == "multitask"].drop_duplicates(keys)
+    names = rows["group"].map(lambda group: PAPER.reference if group.startswith(PRINTED) else roles.reference)
+    own = rows[rows["scheme"] == names].drop_duplicates(keys)
     place = rows[keys].merge(own[[*keys, "ece_null"]], on=keys, how="left")
     return pd.Series((rows["ece_null"].to_numpy() - place["ece_null"].to_numpy()), index=rows.index).abs() > FAR
 
 
-def folded(shown: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def folded(shown: pd.DataFrame, rows: pd.DataFrame, roles: Roles) -> pd.DataFrame:
     """The texts of a table with null columns, each ECE with its mark, its null and its printed difference below it."""
-    marks = far_from_multitask(rows).map({True: MARK, False: ""})
+    marks = far_from_reference(rows, roles).map({True: MARK, False: ""})
     cells = []
     for text, null, mark, row in zip(shown["ece"], shown["ece_null"], marks, rows.to_dict("records"), strict=True):
         value, space, interval = text.partition(" ")
         lines = [f"{value}{mark if value != BLANK else ''}{space}{interval}"]
         lines += [f"null {null}"] if null != BLANK else []
-        if pd.notna(row["ece_difference"]) and row["scheme"] == "more":
+        if pd.notna(row["ece_difference"]) and row["scheme"] == PAPER.method:
             low, high = (number(row[f"ece_noise_{end}"]) for end in ("low", "high"))
             lines += [f"to multitask {number(row['ece_difference'])}", f"noise {low} to {high}"]
         cells.append(UNDER.join(lines))

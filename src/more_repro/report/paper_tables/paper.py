@@ -10,8 +10,9 @@ import pandas as pd
 
 from more_repro.report.row_selection import bases_of, of_regime, sources_of, whole
 from more_repro.report.style import scheme_order
+from more_repro.schemes import ALIGN, ALL, MEAN, NONE, Roles
 
-THIS_RUN = "this run"
+THIS_RUN, PRINTED = "this run", "published"
 _KEY = ["data", "base", "regime", "scheme"]
 
 
@@ -21,19 +22,21 @@ def table1(
     scheme_duels: pd.DataFrame,
     published: pd.DataFrame | None,
     regime: str,
+    *,
+    roles: Roles,
 ) -> pd.DataFrame:
     """Per base and scheme: accuracy and ECE on the alignment sources pooled, perplexity, the duel against multitask.
 
     Perplexity is that of the printed table, the mean over texts of each one's own; mean over seeds, its ends the lowest
     and highest seed. The duel of a scheme stands in its own row.
     """
-    rows = _summary(seed_summary, regime, ("accuracy", "ece"), ("align",))
-    ours = _wide(rows, {("align", "accuracy"): "accuracy", ("align", "ece"): "ece"})
+    rows = _summary(seed_summary, regime, ("accuracy", "ece"), (ALIGN,))
+    ours = _wide(rows, {(ALIGN, "accuracy"): "accuracy", (ALIGN, "ece"): "ece"}, roles)
     texts = _perplexity(of_regime(perplexity, regime))
     table = texts[_KEY[1:]].merge(ours, on=_KEY[1:], how="left").merge(texts, on=_KEY[1:], how="left")
     table = ours if texts.empty else table.assign(data=THIS_RUN)[[*ours.columns, *texts.columns.drop(_KEY[1:])]]
     duels = of_regime(scheme_duels, regime)
-    duels = duels[(duels["source"] == "all") & (duels["against"] == "multitask")]
+    duels = duels[(duels["source"] == ALL) & (duels["against"] == roles.reference)]
     columns = ["base", "regime", "scheme", "win", "tie", "lose", "net", "net_low", "net_high", "n_prompts"]
     table = table.merge(duels[columns], on=_KEY[1:], how="left")
     sizes = ["n_seeds", "n_pairs", "n_prompts"]
@@ -52,11 +55,11 @@ def _perplexity(rows: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def table2(seed_summary: pd.DataFrame, published: pd.DataFrame | None, regime: str) -> pd.DataFrame:
+def table2(seed_summary: pd.DataFrame, published: pd.DataFrame | None, regime: str, *, roles: Roles) -> pd.DataFrame:
     """Accuracy per source, mean accuracy and mean ECE of every base and scheme, the length rule included."""
-    rows = _summary(seed_summary, regime, ("accuracy", "ece"), (*sources_of(whole(seed_summary)), "mean"))
+    rows = _summary(seed_summary, regime, ("accuracy", "ece"), (*sources_of(whole(seed_summary)), MEAN))
     names = {(source, "accuracy"): source for source in dict.fromkeys(rows["source"])}
-    table = _wide(rows, names | {("mean", "ece"): "ece"})
+    table = _wide(rows, names | {(MEAN, "ece"): "ece"}, roles)
     return _stack(table, None if published is None else published.drop(columns="row_mean", errors="ignore"))
 
 
@@ -86,7 +89,12 @@ def table3(
 
 
 def tables4_6(
-    outliers: pd.DataFrame, published: pd.DataFrame | None, regime: str, align_sources: Sequence[str]
+    outliers: pd.DataFrame,
+    published: pd.DataFrame | None,
+    regime: str,
+    align_sources: Sequence[str],
+    *,
+    roles: Roles,
 ) -> dict[str, pd.DataFrame]:
     """Tables 4, 5, 6 as "table4", ...: one per base in the order given, and more where there are more bases.
 
@@ -94,8 +102,9 @@ def tables4_6(
     and means are averaged over seeds. Where this run has fewer bases than three, published bases fill the rest.
     """
     rows = whole(of_regime(outliers, regime))
-    rows = rows[rows["source"].isin(list(align_sources)) & rows["scheme"].isin(("single", "multitask", "more"))]
-    rows = rows[(rows["scheme"] != "single") | (rows["trained_on"] == rows["source"])]
+    schemes = (roles.single, roles.reference, roles.method)
+    rows = rows[rows["source"].isin(list(align_sources)) & rows["scheme"].isin(schemes)]
+    rows = rows[(rows["scheme"] != roles.single) | (rows["trained_on"] == rows["source"])]
     values = ["positive_count", "positive_mean", "negative_count", "negative_mean", "ece"]
     groups = rows.groupby(["base", "source", "scheme"], sort=False)
     table = (
@@ -106,7 +115,7 @@ def tables4_6(
     made = {}
     for number in range(max(3, len(ours), len(theirs))):
         parts = [table[table["base"] == b].assign(data=THIS_RUN) for b in ours[number : number + 1]]
-        parts += [printed[printed["base"] == b].assign(data=f"published: {b}") for b in theirs[number : number + 1]]
+        parts += [printed[printed["base"] == b].assign(data=f"{PRINTED}: {b}") for b in theirs[number : number + 1]]
         full = pd.concat(parts, ignore_index=True) if parts else table.head(0).assign(data=[])
         made[f"table{4 + number}"] = full[[c for c in ("data", *table.columns) if c in full.columns]]
     return made
@@ -117,9 +126,9 @@ def _summary(table: pd.DataFrame, regime: str, metrics: Sequence[str], sources: 
     return rows[rows["metric"].isin(list(metrics)) & rows["source"].isin(list(sources))]
 
 
-def _wide(rows: pd.DataFrame, columns: dict[tuple[str, str], str]) -> pd.DataFrame:
+def _wide(rows: pd.DataFrame, columns: dict[tuple[str, str], str], roles: Roles) -> pd.DataFrame:
     """One row per model family: each (source, metric) becomes <name>, <name>_low, <name>_high."""
-    rows = rows[rows["scheme"] != "single"]
+    rows = rows[rows["scheme"] != roles.single]
     n_rows = rows.groupby(["base", "regime", "scheme"], sort=False).agg(
         n_seeds=("n_seeds", "max"), n_pairs=("n_pairs", "max")
     )
@@ -129,8 +138,8 @@ def _wide(rows: pd.DataFrame, columns: dict[tuple[str, str], str]) -> pd.DataFra
         part = part[["base", "regime", "scheme", "estimate", "low", "high"]]
         part = part.rename(columns={"estimate": name, "low": f"{name}_low", "high": f"{name}_high"})
         out = out.merge(part, on=["base", "regime", "scheme"], how="left")
-    order = {scheme: number for number, scheme in enumerate(scheme_order(out["scheme"]))}
-    bases = {base: number for number, base in enumerate([*bases_of(out), "none"])}
+    order = {scheme: number for number, scheme in enumerate(scheme_order(out["scheme"], roles))}
+    bases = {base: number for number, base in enumerate([*bases_of(out), NONE])}
     keys = pd.DataFrame({"base": out["base"].map(bases), "scheme": out["scheme"].map(order)})
     out = out.loc[keys.sort_values(["base", "scheme"], kind="stable").index].reset_index(drop=True)
     named = [c for name in columns.values() for c in (name, f"{name}_low", f"{name}_high")]
@@ -142,7 +151,7 @@ def _stack(ours: pd.DataFrame, published: pd.DataFrame | None) -> pd.DataFrame:
     if published is None or published.empty:
         return ours
     labelled = published.assign(
-        data=["published" if b == "none" else f"published: {b}" for b in published["base"]], regime="none"
+        data=[PRINTED if b == NONE else f"{PRINTED}: {b}" for b in published["base"]], regime=NONE
     )
     shared = [column for column in labelled.columns if column in ours.columns]
     return pd.concat([ours, labelled[shared]], ignore_index=True)[list(ours.columns)]

@@ -9,6 +9,7 @@ from more_repro.report.formatting import number
 from more_repro.report.paper_tables.null_columns import FAR, MARK
 from more_repro.report.paper_tables.paper import THIS_RUN
 from more_repro.report.run_tables import Study
+from more_repro.schemes import NONE
 
 
 def caption(study: Study, table: pd.DataFrame, number_: str, regime: str) -> str:
@@ -29,13 +30,13 @@ def _group(data: str, base: str) -> str:
     """Data and base in one heading; the published names of bases have their points back."""
     if data != THIS_RUN:
         return data.replace("_", ".")
-    return "this run, no base of its own" if base == "none" else f"this run, base {base}"
+    return "this run, no base of its own" if base == NONE else f"this run, base {base}"
 
 
 def _sizes(table: pd.DataFrame) -> str:
     """Seeds and pairs that the rows of this run's trained reward models rest on."""
     parts = []
-    ours = table[table["base"].ne("none") & table["data"].eq(THIS_RUN)] if "base" in table.columns else table
+    ours = table[table["base"].ne(NONE) & table["data"].eq(THIS_RUN)] if "base" in table.columns else table
     for column, word in (("n_seeds", "seeds"), ("n_pairs", "test pairs"), ("n_prompts", "judged prompts")):
         values = ours[column].dropna() if column in ours.columns else pd.Series(dtype="float64")
         if len(values):

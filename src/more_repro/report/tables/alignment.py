@@ -2,14 +2,13 @@
 
 import pandas as pd
 
-from more_repro.params import ENSEMBLES
 from more_repro.report.entries import Shown, TableEntry
 from more_repro.report.paper_tables import paper
 from more_repro.report.paper_tables.null_columns import with_null
 from more_repro.report.row_selection import of_regime
 from more_repro.report.run_tables import Study
+from more_repro.schemes import ALL, AVERAGING, ENSEMBLES, NONE
 
-_BESIDE = ("averaging", "multitask", "more")  # that ensembles are held against
 _MODEL = ["regime", "trained_on", "seed"]
 
 
@@ -18,27 +17,30 @@ def _ensembles(study: Study) -> pd.DataFrame:
     every = study.every("seed_summary")
     if not every["scheme"].isin(ENSEMBLES).any():
         return pd.DataFrame(columns=["data", "base", "regime", "scheme"])
-    rows = every[every["scheme"].isin((*ENSEMBLES, *_BESIDE))]
+    beside = (AVERAGING, study.roles.reference, study.roles.method)
+    rows = every[every["scheme"].isin((*ENSEMBLES, *beside))]
     parts = []
     for regime in study.params.regimes:
         own = of_regime(rows, regime)
         if len(own):
-            parts.append(with_null(study, {"table2": paper.table2(own, None, regime)}, regime)["table2"])
+            parts.append(
+                with_null(study, {"table2": paper.table2(own, None, regime, roles=study.roles)}, regime)["table2"]
+            )
     return pd.concat(parts, ignore_index=True)
 
 
 def _of_all(table: pd.DataFrame) -> Shown:
-    return table[table["source"] == "all"].drop(columns=["source", "n_invalid"], errors="ignore"), None
+    return table[table["source"] == ALL].drop(columns=["source", "n_invalid"], errors="ignore"), None
 
 
 def _ranking(table: pd.DataFrame) -> Shown:
-    rows = table[table["source"] == "all"].sort_values("strength", ascending=False)
+    rows = table[table["source"] == ALL].sort_values("strength", ascending=False)
     return rows.drop(columns="source"), None
 
 
 def _best_of_n(table: pd.DataFrame) -> Shown:
-    rows = table[(table["source"] == "all") & (table["n"] == table["n"].max())]
-    named = ("base " + rows["base"] + ", regime " + rows["regime"]).where(rows["base"] != "none", "no base of its own")
+    rows = table[(table["source"] == ALL) & (table["n"] == table["n"].max())]
+    named = ("base " + rows["base"] + ", regime " + rows["regime"]).where(rows["base"] != NONE, "no base of its own")
     rows = rows.assign(group=named + ", n = " + rows["n"].astype("str"))
     return rows.drop(columns=["base", "regime", "source", "n", "kl_bound_nats", "n_prompts"]), "group"
 

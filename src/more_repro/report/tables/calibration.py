@@ -4,6 +4,7 @@ import pandas as pd
 
 from more_repro.report.entries import Shown, TableEntry
 from more_repro.report.row_selection import first_seed
+from more_repro.schemes import ALIGN, ALL, MIXTURE, NONE
 
 _SHORT = {
     "ece_p": "p", "l2_debiased": "L2 debiased", "brier": "Brier", "log_loss": "log loss",
@@ -13,7 +14,7 @@ _SHORT = {
 
 
 def _metrics(table: pd.DataFrame) -> Shown:
-    wanted = table["source"].eq("all") & table["trained_on"].isin(("mixture", "none")) & table["ece"].notna()
+    wanted = table["source"].eq(ALL) & table["trained_on"].isin((MIXTURE, NONE)) & table["ece"].notna()
     rows = first_seed(table[wanted])
     rows = rows.assign(group="base " + rows["base"] + ", regime " + rows["regime"], null=rows["ece_null_mean"])
     rows = rows.assign(null_low=rows["ece_null_low"], null_high=rows["ece_null_high"]).rename(columns=_SHORT)
@@ -22,7 +23,7 @@ def _metrics(table: pd.DataFrame) -> Shown:
 
 
 def _fewer(table: pd.DataFrame) -> Shown:
-    rows = table[table["trained_on"] != "none"]
+    rows = table[table["trained_on"] != NONE]
     rows = rows[rows["n_seeds"] < table["n_seeds"].max()] if len(rows) else rows
     named = "base " + rows["base"] + ", regime " + rows["regime"]
     columns = ["scheme", "trained_on", "source", "metric", "estimate", "low", "high", "n_seeds", "group"]
@@ -42,8 +43,8 @@ def _paired(table: pd.DataFrame) -> Shown:
 
 
 def _length(table: pd.DataFrame) -> Shown:
-    rows = table[table["statistic"].eq("correlation") & table["trained_on"].isin(("mixture", "none"))]
-    rows = rows[rows["source"].isin(("align", "all"))]
+    rows = table[table["statistic"].eq("correlation") & table["trained_on"].isin((MIXTURE, NONE))]
+    rows = rows[rows["source"].isin((ALIGN, ALL))]
     named = "base " + rows["base"] + ", regime " + rows["regime"] + ", " + rows["source"]
     return rows.assign(group=named)[["scheme", "seed", "estimate", "low", "high", "n_pairs", "n_prompts", "group"]], (
         "group"

@@ -4,14 +4,15 @@ import pandas as pd
 
 from more_repro.report.entries import Shown, TableEntry
 from more_repro.report.run_tables import Study
+from more_repro.schemes import ALIGN, ALL
 
 _MEASURES = ("accuracy", "log_loss", "log_slope", "ece")
 
 
 def _rows(study: Study) -> pd.DataFrame:
     rows = study["comparisons"]
-    rows = rows[rows["against"] == "multitask"]
-    return rows[rows["source"].isin(("all", "align")) & rows["metric"].isin(_MEASURES)]
+    rows = rows[rows["against"] == study.roles.reference]
+    return rows[rows["source"].isin((ALL, ALIGN)) & rows["metric"].isin(_MEASURES)]
 
 
 def _shown(table: pd.DataFrame) -> Shown:

@@ -3,14 +3,13 @@
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
 from more_repro.alignment.judges.answers import Answers
 from more_repro.alignment.judges.chat import judge as asking
 from more_repro.alignment.judges.chat.endpoint import BASE_URL, MODEL, from_environment, public_url
 from more_repro.alignment.judges.judge import JudgeOfPairs
 from more_repro.alignment.judges.questions import Question
 from more_repro.params import Params
+from more_repro.stats.random import numbered
 
 
 class Judge(JudgeOfPairs):
@@ -28,7 +27,11 @@ class Judge(JudgeOfPairs):
 
     def answers(self, questions: Sequence[Question], most_unanswered: float) -> Answers:
         params, folder = self.inputs.params, self.inputs.paths.scratch / "judge"
-        rng = np.random.default_rng(params.data.seed)
         return asking.answer_questions(
-            questions, params.judge.chat, from_environment(), folder, most_unanswered=most_unanswered, rng=rng
+            questions,
+            params.judge.chat,
+            from_environment(),
+            folder,
+            most_unanswered=most_unanswered,
+            rng=numbered(params.data.seed),
         )

@@ -57,4 +57,4 @@ def test_numpy_generators_are_made_in_one_module():
     """Of the engine, which needs no statistics, one weighting makes its own."""
     making = re.compile(r"default_rng\(|SeedSequence\(|PCG64\(|RandomState\(|np\.random\.seed")
     found = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if making.search(path.read_text())}
-    assert found == {"stats/random.py", "engine/weighting/random_weights.py"}
+    assert found == {"stats/random.py", "engine/weighting/random.py"}

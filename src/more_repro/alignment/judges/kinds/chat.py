@@ -27,10 +27,7 @@ class Judge(JudgeOfPairs):
 
     def answers(self, questions: Sequence[Question], most_unanswered: float) -> Answers:
         params, folder = self.inputs.params, self.inputs.paths.scratch / "judge"
-<<<<<<< HEAD
         rng = numbered(params.data.seed)
-=======
->>>>>>> part-A
         return asking.answer_questions(
             questions,
             params.judge.chat,

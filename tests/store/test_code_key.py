@@ -109,6 +109,19 @@ def test_digest_ignores_prose_and_sees_code(package: Path) -> None:
     assert code_digest(modules) not in (before, changed)
 
 
+def test_digest_ignores_descriptions_and_sees_what_they_describe(package: Path) -> None:
+    modules = import_closure("import pkg.alone", package)
+
+    def digest_of(code: str) -> str:
+        (package / "alone.py").write_text(code)
+        return code_digest(modules)
+
+    before = digest_of("x = Column('int', description='Number of pairs.')\n")
+    assert digest_of("x = Column('int', description='How many ' 'pairs there are.')\n") == before
+    assert digest_of("x = Column('float', description='Number of pairs.')\n") != before
+    assert digest_of("x = Column('int', description=made('Number of pairs.'))\n") != before
+
+
 def test_digest_does_not_know_where_the_package_lies(package: Path, tmp_path: Path) -> None:
     before = code_digest(import_closure("import pkg.a", package))
     target = tmp_path / "elsewhere" / "pkg"

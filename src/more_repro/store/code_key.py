@@ -69,9 +69,10 @@ def import_closure(code: str | Path, package_root: Path, without: Iterable[str] 
 
 
 def code_digest(modules: Iterable[Path]) -> str:
-    """SHA-256 over what the files do: the syntax tree of a module without its docstrings, the bytes of other files.
+    """SHA-256 over what the files do: the syntax tree of a module without its prose, the bytes of other files.
 
-    A comment, a docstring or a blank line changes nothing. File names count, folders above the package do not.
+    A comment, a docstring, a text given as `description=` or a blank line changes nothing. File names count, folders
+    above the package do not.
     """
     lines = [f"{name} {digest}" for name, digest in module_digests(modules).items()]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
@@ -85,14 +86,14 @@ def module_digests(modules: Iterable[Path]) -> dict[str, str]:
         if path.suffix != ".py":
             digests[_name_in_package(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif not is_inert(path):
-            digests[_name_in_package(path)] = _deeds(path.read_text(encoding="utf-8"))
+            digests[_name_in_package(path)] = _syntax_digest(path.read_text(encoding="utf-8"))
     return dict(sorted(digests.items()))
 
 
 @functools.cache
-def _deeds(source: str) -> str:
-    """SHA-256 of a module's syntax tree without its docstrings. Kept: most modules lie in the closures of many."""
-    return hashlib.sha256(ast.dump(_without_docstrings(ast.parse(source))).encode()).hexdigest()
+def _syntax_digest(source: str) -> str:
+    """SHA-256 of a module's syntax tree without its prose. Kept: most modules lie in the closures of many."""
+    return hashlib.sha256(ast.dump(_without_prose(ast.parse(source))).encode()).hexdigest()
 
 
 def is_inert(path: Path) -> bool:
@@ -129,6 +130,14 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 def _text(node: ast.AST) -> str | None:
     """The string that a node is, if it is one."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _without_prose(tree: ast.Module) -> ast.Module:
+    """Without docstrings, and without the texts that describe a column or a command to its reader."""
+    for node in ast.walk(_without_docstrings(tree)):
+        if isinstance(node, ast.Call):
+            node.keywords = [each for each in node.keywords if each.arg != "description" or _text(each.value) is None]
+    return tree
 
 
 class _Finder:

@@ -17,8 +17,13 @@ from more_repro.store.code_key import import_closure, is_inert
 
 # Reading params and tables, keeping results, showing progress, and how a base is made: its bytes are in the name.
 # (reward/jobs.py is left out as well: it names jobs, and names modules in strings that do not train.)
+TABLES = (
+    *("__init__", "alignment", "calibration", "checked", "column", "comparisons", "definitions", "diversity", "ingest"),
+    *("judging", "paper", "regression", "shared", "training"),
+)
 CHANGE_NO_NUMBER = {
-    *("progress.py", "registry.py", "schemes.py", "tables.py"),
+    *("progress.py", "registry.py", "schemes.py"),
+    *(f"tables/{name}.py" for name in TABLES),
     *(f"params/{name}.py" for name in ("__init__", "loading", "presets", "sections", "study", "yaml_text")),
     *(f"store/{name}.py" for name in ("atomic", "checkpoint", "code_key", "digests", "folder")),
     *(f"lm/{name}.py" for name in ("causal", "tokenizers", "training")),

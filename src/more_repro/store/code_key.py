@@ -21,7 +21,7 @@ _MODULE_NAME = re.compile(r"^([a-z_]\w*(?:\.\w+)+)(?::\w+)?$")
 PACKAGE = Path(__file__).resolve().parents[1]
 
 # Code that changes no number of a result whose inputs are in its name: how params and tables are read, what schemes are
-# called, where files lie, how results are kept (a test shows that a resumed training ends as an unbroken one), progress.
+# called, where files lie, how results are kept (a resumed training ends as an unbroken one: tested), progress.
 CHANGES_NO_NUMBER = tuple(
     f"more_repro.{name}" for name in ("params", "paths", "progress", "registry", "schemes", "store", "tables")
 )

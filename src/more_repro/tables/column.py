@@ -46,7 +46,11 @@ def with_limits(name: str, column: Column, description: str) -> dict[str, Column
     """A column and `<name>_low`, `<name>_high`, the limits of its interval; description: how the interval is made."""
     undefined = "; NaN where there is none" if column.kind == "float?" else ""
     limits = {
-        f"{name}_{side}": Column(column.kind, description=f"{word} limit of the interval of `{name}`{undefined}.")
+        f"{name}_{side}": Column(
+            column.kind,
+            description=f"{word} limit of the interval of `{name}`{undefined}.",
+            overrides=column.overrides,
+        )
         for side, word in (("low", "Lower"), ("high", "Upper"))
     }
     return {name: column} | {limit: made.noting(description=description) for limit, made in limits.items()}

@@ -73,22 +73,33 @@ COMPARISONS: dict[str, Table] = {
             "regime": REGIME,
             "against": AGAINST,
             **with_limits(
-                "ece_difference",
+                "ece",
                 Column(
-                    "float?", description="Difference in ECE: mean over bases of the mean over seeds; NaN if unknown."
+                    "float?",
+                    description="Difference in ECE: mean over bases of the mean over seeds; NaN if unknown.",
+                    overrides=True,
                 ),
                 description="Student's t from the spread over seeds within base.",
             ),
             "p": P.noting(description="Of the difference in ECE."),
             "p_holm": P_HOLM.noting(description="Family: the rows of one regime."),
             **with_limits(
-                "accuracy_difference",
-                Column("float?", description="Difference in accuracy, averaged likewise; NaN if unknown."),
+                "accuracy",
+                Column(
+                    "float?",
+                    description="Difference in accuracy, averaged likewise; NaN if unknown.",
+                    overrides=True,
+                ),
                 description="Student's t from the spread over seeds within base.",
+                overrides=True,
             ),
             **with_limits(
-                "mean_abs_margin_difference",
-                Column("float?", description="Difference in the mean size of the margin; NaN if unknown."),
+                "mean_abs_margin",
+                Column(
+                    "float?",
+                    description="Difference in the mean size of the margin; NaN if unknown.",
+                    overrides=True,
+                ),
                 description="Student's t from the spread over seeds within base.",
             ),
             "n_bases": _OVER_BASES,

@@ -119,7 +119,9 @@ SENTENCE = Column("str", description="The finding as a sentence, with its number
 
 
 def interval(description: str) -> dict[str, Column]:
-    """`estimate`, `low` and `high`; description: how the interval is made."""
+    """`estimate`, `low` and `high`; description: how the interval is made.
+    overrides: of the limits, see `Column`.
+    """
     limits = {"low": LOW, "high": HIGH}
     return {"estimate": ESTIMATE} | {name: column.noting(description=description) for name, column in limits.items()}
 
@@ -132,6 +134,8 @@ WIN_TIE_LOSE = {
 
 
 def net(description: str) -> dict[str, Column]:
-    """The net win rate with its limits; description: how the interval is made."""
+    """The net win rate with its limits; description: how the interval is made.
+    overrides: of the limits, see `Column`.
+    """
     column = Column("float", description="Net win rate, `win` minus `lose`, in [-1, 1].")
     return with_limits("net", column, description=description)

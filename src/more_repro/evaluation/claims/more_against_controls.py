@@ -58,7 +58,7 @@ def _row(part: pd.DataFrame, stats: Stats) -> dict[str, Any]:
         "n_models": found["ece"].n,
         "n_pairs": int(part["n_pairs"].min()),
     } | {
-        f"{name}_difference{end}": value
+        f"{name}{end}": value
         for name, interval in found.items()
         for end, value in (("", interval.estimate), ("_low", interval.low), ("_high", interval.high))
     }
@@ -71,11 +71,11 @@ def _interval(part: pd.DataFrame, metric: str, stats: Stats) -> Interval:
 
 def _verdict(row: Mapping[Any, Any], stats: Stats) -> str:
     """One of four, by RULE; a limit or p that does not exist decides nothing."""
-    small = row["ece_difference_low"] > -ECE and row["ece_difference_high"] < ECE
-    no_worse, no_better = row["accuracy_difference_low"] > -COMPARABLE, row["accuracy_difference_high"] < COMPARABLE
+    small = row["ece_low"] > -ECE and row["ece_high"] < ECE
+    no_worse, no_better = row["accuracy_low"] > -COMPARABLE, row["accuracy_high"] < COMPARABLE
     if small and no_worse and no_better:
         return SAME
     differs = row["p_holm"] < 1 - stats.confidence
-    if differs and row["ece_difference"] < 0 and no_worse and not small:
+    if differs and row["ece"] < 0 and no_worse and not small:
         return BETTER
-    return WORSE if differs and row["ece_difference"] > 0 and no_better and not small else UNDECIDED
+    return WORSE if differs and row["ece"] > 0 and no_better and not small else UNDECIDED

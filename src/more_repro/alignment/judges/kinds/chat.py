@@ -27,7 +27,6 @@ class Judge(JudgeOfPairs):
 
     def answers(self, questions: Sequence[Question], most_unanswered: float) -> Answers:
         params, folder = self.inputs.params, self.inputs.paths.scratch / "judge"
-        rng = numbered(params.data.seed)
         return asking.answer_questions(
             questions,
             params.judge.chat,

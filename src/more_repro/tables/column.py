@@ -42,14 +42,17 @@ class Table:
     columns: dict[str, Column]
 
 
-def with_limits(name: str, column: Column, description: str) -> dict[str, Column]:
-    """A column and `<name>_low`, `<name>_high`, the limits of its interval; description: how the interval is made."""
+def with_limits(name: str, column: Column, description: str, overrides: bool = False) -> dict[str, Column]:
+    """A column and `<name>_low`, `<name>_high`, the limits of its interval.
+
+    description: how the interval is made. overrides: of the limits, see `Column`.
+    """
     undefined = "; NaN where there is none" if column.kind == "float?" else ""
     limits = {
         f"{name}_{side}": Column(
             column.kind,
             description=f"{word} limit of the interval of `{name}`{undefined}.",
-            overrides=column.overrides,
+            overrides=overrides,
         )
         for side, word in (("low", "Lower"), ("high", "Upper"))
     }

@@ -190,7 +190,7 @@ CALIBRATION: dict[str, Table] = {
             "negative_mean": Column(
                 "float?", description="Mean margin of the outliers below; NaN where there are none."
             ),
-            "ece": ECE.noting(description="Of all the row's pairs."),
+            "ece": ECE.noting(description="Of all the row's pairs.", kind="float"),
         },
     ),
     "length_bias": Table(

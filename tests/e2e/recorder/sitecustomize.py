@@ -26,25 +26,27 @@ class Recorder(MetaPathFinder):
 
 
 def watch(params):
+    from more_repro.params.sections import Section
+
     file = Path(os.environ["READS_FOLDER"]) / f"{os.environ['RECORDED_STAGE']}.{os.getpid()}"
     place: dict[int, str] = {}
     seen: set[str] = set()
     kept = []
-    get, load = params.Section.__getattribute__, params.load_params
+    get, load = Section.__getattribute__, params.load_params
 
     def note(self, name):
         value = get(self, name)
         known = place.get(id(self))
         if known is not None and (name in WHOLE or name in type(self).model_fields):
             read = known if name in WHOLE else f"{known}.{name}".lstrip(".")
-            if not isinstance(value, params.Section) and read not in seen:
+            if not isinstance(value, Section) and read not in seen:
                 seen.add(read)
                 with file.open("a", encoding="utf-8") as lines:
                     lines.write(f"{read}\n")
         return value
 
     def mark(value, where):
-        if isinstance(value, params.Section):
+        if isinstance(value, Section):
             place[id(value)] = where
             for name in type(value).model_fields:
                 mark(get(value, name), f"{where}.{name}".lstrip("."))
@@ -58,7 +60,7 @@ def watch(params):
         mark(loaded, "")
         return loaded
 
-    params.Section.__getattribute__ = note
+    Section.__getattribute__ = note
     params.load_params = load_and_mark
 
 

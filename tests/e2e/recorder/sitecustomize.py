@@ -25,6 +25,12 @@ class Recorder(MetaPathFinder):
         return spec
 
 
+def as_written(section, name):
+    """The key of a field in params.yaml."""
+    field = section.model_fields.get(name)
+    return field.alias if field is not None and field.alias else name
+
+
 def watch(params):
     from more_repro.params.sections import Section
 
@@ -38,7 +44,7 @@ def watch(params):
         value = get(self, name)
         known = place.get(id(self))
         if known is not None and (name in WHOLE or name in type(self).model_fields):
-            read = known if name in WHOLE else f"{known}.{name}".lstrip(".")
+            read = known if name in WHOLE else f"{known}.{as_written(type(self), name)}".lstrip(".")
             if not isinstance(value, Section) and read not in seen:
                 seen.add(read)
                 with file.open("a", encoding="utf-8") as lines:
@@ -49,7 +55,7 @@ def watch(params):
         if isinstance(value, Section):
             place[id(value)] = where
             for name in type(value).model_fields:
-                mark(get(value, name), f"{where}.{name}".lstrip("."))
+                mark(get(value, name), f"{where}.{as_written(type(value), name)}".lstrip("."))
         elif isinstance(value, dict):
             for name, item in value.items():
                 mark(item, f"{where}.{name}")
